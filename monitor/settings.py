@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AwareDatetime,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -122,7 +123,7 @@ class SourcesSettings(Section):
 
     max_bytes: int = Field(1_000_000, ge=1_000, le=50_000_000, description="bytes of one message at most")
     max_future: Duration = Field(timedelta(minutes=10), description="how far published_at may lie ahead of the clock")
-    earliest: datetime = Field(
+    earliest: AwareDatetime = Field(
         datetime.fromisoformat("1990-01-01T00:00:00+00:00"), description="published_at before this is absurd"
     )
     keep_raw: int = Field(4_096, ge=0, le=1_000_000, description="bytes of a rejected message that are kept")
