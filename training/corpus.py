@@ -1,0 +1,72 @@
+"""What a recipe teaches: its files read, their labels brought to the taxonomy, a slice held out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from monitor.errors import InputError
+from monitor.understand.topics import Taxonomy
+from training.data import Example, held_out, read_examples, refuse_leaks, without_doubles
+from training.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """The texts of a run.
+
+    Attributes:
+        taught: what the weights learn from.
+        held: what temperatures and thresholds are chosen on; no weight sees it.
+        topics: every topic id the taught texts carry, sorted.
+    """
+
+    taught: Sequence[Example]
+    held: Sequence[Example]
+    topics: tuple[str, ...]
+
+
+def gather(recipe: Recipe, folder: Path, taxonomy: Taxonomy) -> Corpus:
+    """Read the recipe's training files from `folder`.
+
+    Raises:
+        InputError: a file is missing or wrong, a topic is not in the taxonomy, or a text is both taught and tested.
+    """
+    rows: list[Example] = []
+    for file in recipe.train:
+        rows.extend(in_taxonomy(read_examples(folder / file.file), taxonomy, recipe.topics.ignore, folder / file.file))
+    rows = without_doubles(rows)
+    for file in recipe.test:
+        if (folder / file.file).is_file():
+            refuse_leaks(rows, read_examples(folder / file.file), train_name="the training files", test_name=file.file)
+    share = recipe.finetune.held_out if recipe.kind == "encoder" else recipe.linear.held_out
+    taught, held = held_out(rows, share)
+    topics = tuple(sorted({topic for row in taught for topic in row.topics or ()}))
+    known = set(topics)
+    held = [
+        row if row.topics is None else replace(row, topics=tuple(t for t in row.topics if t in known)) for row in held
+    ]
+    return Corpus(taught, held, topics)
+
+
+def in_taxonomy(rows: Iterable[Example], taxonomy: Taxonomy, ignore: Iterable[str], path: Path) -> list[Example]:
+    """The examples with topic ids of the taxonomy in place of their file's labels, those in `ignore` left out.
+
+    Raises:
+        InputError: a label that is neither a topic nor an alias of one.
+    """
+    left_out = set(ignore)
+    found = []
+    for row in rows:
+        if row.topics is not None:
+            ids = []
+            for label in row.topics:
+                topic = taxonomy.resolve(label)
+                if topic is None:
+                    raise InputError(f"{path}: topics: {label!r} is neither a topic of {taxonomy.path} nor an alias")
+                if topic not in left_out:
+                    ids.append(topic)
+            row = replace(row, topics=tuple(dict.fromkeys(ids)))
+        found.append(row)
+    return found
