@@ -71,7 +71,9 @@ def decode(raw: bytes | None, *, default_source: str, settings: SourcesSettings,
 
 def rejected(raw: bytes, reason: str, detail: str, settings: SourcesSettings, *, size: int | None = None) -> Rejected:
     """A rejected message whose raw bytes are cut; `size` is its length if `raw` is only its beginning."""
-    return Rejected(reason, detail, raw[: settings.keep_raw], len(raw) if size is None else size)
+    # The detail quotes the message; control characters of a stranger must not reach a terminal or a page.
+    shown = "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in detail)
+    return Rejected(reason, shown, raw[: settings.keep_raw], len(raw) if size is None else size)
 
 
 def too_large(raw: bytes, size: int, settings: SourcesSettings) -> Rejected:
@@ -254,7 +256,7 @@ def _symbols(fields: Mapping[str, Any]) -> tuple[str, ...]:
         raise _wrong_type("symbols", value, "an array of strings")
     if len(value) > MAX_SYMBOLS:
         raise _Refused("too-many", f"symbols holds {len(value)} items, more than {MAX_SYMBOLS}")
-    found = {}
+    found: dict[str, None] = {}
     for item in value:
         if not isinstance(item, str):
             raise _wrong_type("an item of symbols", item, "a string")
