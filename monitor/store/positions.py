@@ -79,17 +79,17 @@ def offsets(connection: Connection, group: str, partitions: Iterable[Partition])
     }
 
 
-def mark_caught_up(connection: Connection, group: str, standing: Mapping[Partition, int]) -> None:
-    """Note that a consumer stands, now, at the end of these partitions (partition → its position there).
+def mark_caught_up(connection: Connection, group: str, standing: Mapping[Partition, int | None]) -> None:
+    """Note that a consumer stands, now, at the end of these partitions.
 
-    The note is kept only where the committed offset is that position: messages still on their way into the
-    record are not overlooked.
+    `standing` gives for each the offset the consumer last stored (None: it never did). The note is kept only
+    where that is still the stored one: what another consumer has in hand is not overlooked.
     """
     for (topic, partition), offset in sorted(standing.items()):
         connection.execute(
             text(
                 "UPDATE positions SET caught_up_at = now() WHERE consumer_group = :group AND topic = :topic "
-                'AND "partition" = :partition AND coalesce(next_offset, :offset) = :offset'
+                'AND "partition" = :partition AND next_offset IS NOT DISTINCT FROM :offset'
             ),
             {"group": group, "topic": topic, "partition": partition, "offset": offset},
         )

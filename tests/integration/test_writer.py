@@ -163,7 +163,7 @@ def test_unread_partition_holds_the_watermark_back(database: Database) -> None:
     Writer(database, "g", LATENESS).write(batch([read(0)]))
     with database.transaction() as connection:
         assert clock.advance(connection, "g", LATENESS, timedelta(minutes=1)).watermark is None
-        positions.mark_caught_up(connection, "g", {("news", 1): 0})
+        positions.mark_caught_up(connection, "g", {("news", 1): None})
         assert clock.advance(connection, "g", LATENESS, timedelta(minutes=1)).watermark == NOON - LATENESS
 
 
