@@ -10,6 +10,7 @@
     │   ├── DatabaseUnavailable   Postgres cannot be reached
     │   ├── SchemaMismatch        the tables are older or newer than the program
     │   └── PartitionLost         another consumer moved this partition's offset
+    ├── AlertConflict          somebody else has changed the alert
     ├── DeliveryError          a notification was not accepted; may be tried again
     │   └── DeliveryRefused    the receiver said no for good; trying again is useless
     └── InputError             a file or an argument the user gave cannot be used
@@ -68,8 +69,20 @@ class PartitionLost(StoreError):
         super().__init__(f"partition {names} was taken over by another consumer; the batch was rolled back")
 
 
+class AlertConflict(BellwetherError):
+    """An alert is no longer in a state that allows what was asked: somebody, or the calm, was faster."""
+
+
 class DeliveryError(BellwetherError):
-    """A notification was not accepted; it may be tried again."""
+    """A notification was not accepted; it may be tried again.
+
+    Attributes:
+        retry_after: seconds the receiver asked us to wait, if it said so.
+    """
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        self.retry_after = retry_after
+        super().__init__(message)
 
 
 class DeliveryRefused(DeliveryError):

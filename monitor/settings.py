@@ -189,6 +189,7 @@ class SmtpSettings(Section):
     starttls: Literal["auto", "require", "never"] = Field(
         "auto", description="auto: use it when offered; required when a password is sent"
     )
+    ca_file: Path | None = Field(None, description="certificate authority to trust (PEM); empty: the system's")
 
 
 class WebhookSettings(Section):
@@ -198,6 +199,7 @@ class WebhookSettings(Section):
     secret: SecretStr | None = Field(None, description="key of the HMAC-SHA256 signature")
     timeout: float = Field(10.0, gt=0, le=120, description="seconds")
     allow_private: bool = Field(False, description="allow receivers on loopback and private addresses")
+    ca_file: Path | None = Field(None, description="certificate authority to trust (PEM); empty: the system's")
 
 
 class DashboardSettings(Section):
