@@ -44,3 +44,17 @@ def advance(connection: Connection, group: str, lateness: timedelta, idle_after:
 def judged(connection: Connection, through: datetime) -> None:
     """Note that every minute up to `through` was judged; part of the transaction that keeps the alerts."""
     connection.execute(text("UPDATE clock SET judged_through = :through"), {"through": through})
+
+
+def skip_history(connection: Connection) -> None:
+    """Before the first judgement: let it begin after the newest document there is.
+
+    What a backfill put in is learned from and raises nothing. Where minutes were judged already, nothing changes.
+    """
+    connection.execute(
+        text(
+            "UPDATE clock SET judged_through = newest, watermark = greatest(watermark, newest) "
+            "FROM (SELECT max(minute) + interval '1 minute' AS newest FROM rollups) AS rolled "
+            "WHERE judged_through IS NULL AND newest IS NOT NULL"
+        )
+    )
