@@ -14,7 +14,7 @@ from monitor.settings import Settings, load
 from monitor.store import migrate
 from monitor.store.database import Database
 
-# pytest_plugins = ["tests.kafka.fixtures"]
+pytest_plugins = ["tests.kafka.fixtures"]
 
 _schemas = itertools.count(1)
 

@@ -1,0 +1,101 @@
+"""Nothing lost, nothing twice: consumers, the broker and Postgres are killed while a feed is read."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from monitor.settings import load
+from monitor.store.database import Database
+from tests.acceptance.feeds import steady
+from tests.acceptance.processes import Process, environment, ok, until, write_feed
+from tests.broken import BROKEN
+from tests.broker import Broker
+from tests.kafka.fixtures import create_topic
+
+GOOD, REPEATED = 1_800, 60
+
+
+@pytest.mark.kafka
+@pytest.mark.timeout(420)
+def test_whatever_is_killed_documents_rollups_and_rejected_add_up(private_broker: Broker, tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    topic = create_topic(private_broker.bootstrap, 4)
+    env = environment(
+        tmp_path / "data",
+        kafka_bootstrap=private_broker.bootstrap,
+        kafka_topics=topic,
+        kafka_session_timeout="6",
+        batch_documents="40",
+    )
+    good = steady(GOOD, days=3)
+    broken = [
+        raw.replace(b"\n", b" ") for _, raw, _ in BROKEN if b"\n" not in raw.strip() and 0 < len(raw.strip()) < 10_000
+    ]
+    feed = write_feed(tmp_path / "feed.jsonl", [*good[:900], *broken, *good[900:], *good[100 : 100 + REPEATED]])
+    ok(["migrate"], env)
+    ok(["produce", "--topic", topic, str(feed)], env)
+    database = Database(load(env).settings)
+
+    def count(what: str) -> int:
+        with database.transaction() as connection:
+            return int(connection.execute(text(f"SELECT {what}")).scalar() or 0)
+
+    def stored() -> int:
+        return int(database.persist(lambda: count("count(*) FROM documents"), what="the test"))
+
+    consumers = [Process(["consume"], env), Process(["consume"], env)]
+    try:
+        until(lambda: stored() >= 150, seconds=90, what="the first documents")
+        consumers[0].kill()
+        consumers[0] = Process(["consume"], env)
+        at = stored()
+        until(lambda: stored() >= min(at + 200, GOOD), seconds=60, what="documents after a consumer was killed")
+        private_broker.kill()
+        private_broker.restart()
+        at = stored()
+        until(lambda: stored() >= min(at + 200, GOOD), seconds=90, what="documents after the broker was killed")
+        os.kill(int((tmp_path / "data" / "postgres" / "postmaster.pid").read_text().split()[0]), signal.SIGKILL)
+        until(lambda: stored() >= GOOD, seconds=120, what="every document after Postgres was killed")
+        sent = len(good) + len(broken) + REPEATED
+        read = "sum(next_offset) FROM positions"
+        until(lambda: count(read) == sent, seconds=60, what=f"every offset ({sent})")
+        assert all(consumer.running for consumer in consumers), "\n".join(c.output[-1500:] for c in consumers)
+        assert [consumer.stop() for consumer in consumers] == [0, 0]
+    finally:
+        for consumer in consumers:
+            consumer.end()
+        print("\n".join(consumer.output[-3000:] for consumer in consumers))
+
+    assert count("count(*) FROM documents") == count("count(DISTINCT id) FROM documents") == GOOD
+    assert count("count(*) FROM scores") == GOOD
+    assert count("count(*) FROM rejected") == len(broken)
+    assert count("sum(total) FROM rollups WHERE topic = '' AND company = ''") == GOOD
+    with database.transaction() as connection:
+        differing = connection.execute(text(RECOUNT)).all()
+    assert differing == []
+    database.close()
+
+
+# Every roll-up counted again from the documents and their scores.
+RECOUNT = """
+WITH told AS (
+    SELECT date_trunc('minute', d.published_at) AS minute, d.lang, d.kind, d.late, s.label,
+           '' || unnest(array_prepend('', coalesce(s.topics, '{}'))) AS topic, d.companies
+    FROM documents d LEFT JOIN scores s USING (published_at, key)
+), cells AS (
+    SELECT minute, topic, unnest(array_prepend('', companies)) AS company, lang, kind, late, label FROM told
+), counted AS (
+    SELECT minute, topic, company, lang, kind, late, count(*)::int AS total,
+           (count(*) FILTER (WHERE label = 'negative'))::int AS negative,
+           (count(*) FILTER (WHERE label = 'positive'))::int AS positive
+    FROM cells GROUP BY 1, 2, 3, 4, 5, 6
+), kept AS (
+    SELECT minute, topic, company, lang, kind, late, total, negative, positive FROM rollups
+)
+(TABLE counted EXCEPT TABLE kept) UNION ALL (TABLE kept EXCEPT TABLE counted)
+"""
