@@ -38,7 +38,6 @@ class Consumer:
         settings: the tree.
         database: the record to write to; its tables must be there.
         reader: the models.
-        group: the consumer group, for Kafka and for the stored positions.
         until_end: read what is there now, close the partitions and return, instead of waiting for more.
         on_batch: called after each committed batch, from the working thread.
     """
@@ -49,17 +48,16 @@ class Consumer:
         database: Database,
         reader: Reader,
         *,
-        group: str,
         until_end: bool = False,
         on_batch: Callable[[Written], None] = lambda _: None,
     ) -> None:
         self._settings = settings
         self._database = database
         self._reader = reader
-        self._group = group
+        self._group = settings.kafka.group
         self._until_end = until_end
         self._on_batch = on_batch
-        self._writer = Writer(database, group, settings.detection.lateness)
+        self._writer = Writer(database, self._group, settings.detection.lateness)
         self._stop = threading.Event()
         # What the two threads share, guarded by the condition.
         self._changed = threading.Condition()
@@ -69,8 +67,8 @@ class Consumer:
         self._resync: set[Partition] = set()
         self._failure: BaseException | None = None
         # What only the polling thread touches.
-        self._ends: dict[Partition, int] = {}
         self._paused = False
+        self._registered: set[Partition] = set()
         self.total = Written()
 
     def stop(self) -> None:
@@ -84,12 +82,8 @@ class Consumer:
             BrokerError: Kafka cannot be reached at the start.
             DatabaseUnavailable: Postgres cannot be reached at the start.
         """
-        source = KafkaSource(self._settings, group=self._group, on_assigned=self._assigned, on_revoked=self._revoked)
+        source = KafkaSource(self._settings, on_assigned=self._assigned, on_revoked=self._revoked)
         try:
-            with self._database.transaction() as connection:
-                positions.register(connection, self._group, source.partitions())
-            if self._until_end:
-                self._ends = source.end_offsets()
             worker = threading.Thread(target=self._work, name="worker", daemon=True)
             worker.start()
             try:
@@ -112,7 +106,7 @@ class Consumer:
         full = self._settings.batch.documents * self._settings.batch.ahead
         reported = 0.0
         while not self._stop.is_set() and self._failure is None:
-            messages = source.poll(POLL)
+            messages = source.poll(POLL, limit=self._settings.batch.documents)
             with self._changed:
                 self._buffer.extend(message for message in messages if partition_of(message) not in self._resync)
                 waiting = len(self._buffer)
@@ -165,9 +159,9 @@ class Consumer:
         if not again:
             return
         stored = self._stored(again)
-        owned = again & set(source.assignment())
+        owned = again & set(source.assigned())
         for partition in owned:
-            source.seek(partition, stored.get(partition))
+            source.seek(partition, stored.get(partition, 0))
         with self._changed:
             self._drop(again)
             for partition in again:
@@ -201,11 +195,15 @@ class Consumer:
                 for partition, there in caught_up.items()
                 if there and partition in self._committed and partition not in busy
             }
+        there_are = set(source.partitions())
         with self._database.transaction() as connection:
+            if there_are - self._registered:
+                positions.register(connection, self._group, there_are)
             positions.mark_caught_up(connection, self._group, standing)
+            self._registered = there_are
             if not self._until_end:
                 return
-            positions.close(connection, self._group, standing.keys() & self._ends.keys())
+            positions.close(connection, self._group, standing)
             topics = set(self._settings.kafka.topics)
             every = [row for row in positions.read(connection, self._group) if row.topic in topics]
         if every and all(row.closed for row in every):

@@ -37,6 +37,14 @@ def open_record(settings: Settings, name: str | None, *, make: bool = False) -> 
     return database
 
 
+def in_group(settings: Settings, name: str | None) -> Settings:
+    """The settings with the consumer group of a replay; unchanged for the live record (`name` None)."""
+    if name is None:
+        return settings
+    kafka = settings.kafka.model_copy(update={"group": f"{settings.kafka.group}-{name}"})
+    return settings.model_copy(update={"kafka": kafka})
+
+
 def schema_of(name: str) -> str:
     """The schema of a replay. Raises InputError for a name that cannot be one."""
     if not re.fullmatch(r"[a-z0-9][a-z0-9_]{0,39}", name):

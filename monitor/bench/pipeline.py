@@ -88,7 +88,8 @@ def _engine_alone(reader: Reader, found: list[Document], bodies: list[str], size
 def _pipeline(settings: Settings, reader: Reader, feed: Path, documents: int) -> float:
     tag = uuid.uuid4().hex[:8]
     topic = f"bench-{tag}"
-    own = settings.model_copy(update={"kafka": settings.kafka.model_copy(update={"topics": [topic]})})
+    kafka = settings.kafka.model_copy(update={"topics": [topic], "group": topic})
+    own = settings.model_copy(update={"kafka": kafka})
     database = Database(settings, f"{PREFIX}bench_{tag}")
     migrate.upgrade(database)
     try:
@@ -98,7 +99,7 @@ def _pipeline(settings: Settings, reader: Reader, feed: Path, documents: int) ->
         def note(written: Written) -> None:
             marks.append((time.perf_counter(), written.documents + written.repeated + written.rejected))
 
-        Consumer(own, database, reader, group=f"bench-{tag}", until_end=True, on_batch=note).run()
+        Consumer(own, database, reader, until_end=True, on_batch=note).run()
         first = marks[0][0]
         return sum(count for _, count in marks[1:]) / (marks[-1][0] - first)
     finally:
