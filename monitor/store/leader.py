@@ -20,13 +20,18 @@ from monitor.store.database import Database
 log = logging.getLogger(__name__)
 
 
+def lock_of(schema: str) -> int:
+    """The number of the advisory lock that the scheduler of a record's schema holds: 64 bits, signed."""
+    digest = hashlib.blake2b(f"bellwether scheduler {schema}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big", signed=True)
+
+
 class Leadership:
     """The right to act as the scheduler of one record."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        digest = hashlib.blake2b(f"bellwether scheduler {database.schema}".encode(), digest_size=8).digest()
-        self._lock = int.from_bytes(digest, "big", signed=True)
+        self._lock = lock_of(database.schema)
         self._connection: Any = None
 
     def held(self) -> bool:

@@ -1,0 +1,107 @@
+"""`bellwether consume`."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+import time
+from contextlib import closing
+
+import click
+
+from monitor.records import in_group, open_record
+from monitor.settings import Settings, load
+from monitor.store.writer import Written
+
+log = logging.getLogger(__name__)
+PROGRESS = 10.0  # seconds between lines of progress
+
+
+@click.command()
+@click.option("--until-end", is_flag=True, help="Read what is there now, then close every minute and end.")
+@click.option("--name", help="Write to the replay of this name (made when it is not there) instead of the live record.")
+def consume(until_end: bool, name: str | None) -> None:
+    """Read documents from Kafka, score and store them.
+
+    Start as many as you like with the same settings: they share the partitions. SIGTERM and Ctrl-C finish the
+    batch in hand; after any other end nothing is lost and nothing is counted twice.
+    """
+    settings = load().settings
+    with closing(open_record(settings, name, make=name is not None)) as database:
+        # What is quick to check comes before the models, which take seconds.
+        _check(settings)
+        from monitor.understand.reader import Reader
+
+        reader = Reader(settings.engine)
+        from monitor.consumer import Consumer
+
+        progress = Progress()
+        settings = in_group(settings, name)
+        consumer = Consumer(settings, database, reader, until_end=until_end, on_batch=progress.add)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: consumer.stop())
+        log.info(
+            "consuming %s at %s as group %s into %s, schema %s",
+            ", ".join(settings.kafka.topics),
+            settings.kafka.bootstrap,
+            settings.kafka.group,
+            database.where,
+            database.schema,
+        )
+        with progress:
+            consumer.run()
+        log.info("ended: %s", progress.summary())
+
+
+def _check(settings: Settings) -> None:
+    from monitor.sources.kafka import check as check_broker
+    from monitor.understand.bundle import check as check_bundles
+
+    check_bundles(settings.engine)
+    check_broker(settings)
+
+
+class Progress:
+    """Counts what was written and says so every ten seconds in which there was something."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._total = Written()
+        self._told = Written()
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="progress", daemon=True)
+
+    def add(self, written: Written) -> None:
+        """Add a batch; called from any thread."""
+        with self._lock:
+            self._total += written
+
+    def summary(self) -> str:
+        """Everything so far, in one line."""
+        with self._lock:
+            total = self._total
+        return (
+            f"{total.documents:,} documents ({total.scored:,} scored, {total.late:,} late), "
+            f"{total.repeated:,} repeated, {total.rejected:,} rejected"
+        )
+
+    def __enter__(self) -> Progress:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        last = time.monotonic()
+        while not self._over.wait(PROGRESS):
+            now = time.monotonic()
+            with self._lock:
+                total = self._total
+            came = total.documents + total.repeated + total.rejected
+            before = self._told.documents + self._told.repeated + self._told.rejected
+            if came > before:
+                log.info("%.1f documents/s; %s", (came - before) / (now - last), self.summary())
+            last, self._told = now, total
