@@ -6,17 +6,18 @@ The only other modules that touch kafka-python are `kafka.py` (reading) and `pro
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
-from kafka import KafkaConsumer, TopicPartition
+from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.errors import (
     AuthorizationError,
     KafkaConfigurationError,
     KafkaError,
     KafkaTimeoutError,
     SaslAuthenticationFailedError,
+    TopicAlreadyExistsError,
     UnsupportedSaslMechanismError,
 )
 from kafka.net.compat import KafkaNetClient
@@ -156,13 +157,12 @@ def _words(error: Exception) -> str:
 
 
 def tame_logging() -> None:
-    """Keep kafka-python's own log lines (a dozen for each lost connection) back; what matters we say ourselves.
+    """Keep kafka-python's own log lines back, a dozen for each lost connection; what matters we say ourselves.
 
-    Whoever sets a level on the logger `kafka` hears them again.
+    Whoever logs at DEBUG hears them all.
     """
-    logger = logging.getLogger("kafka")
-    if logger.level == logging.NOTSET and logging.getLogger().getEffectiveLevel() > logging.DEBUG:
-        logger.setLevel(logging.CRITICAL + 1)
+    debugging = logging.getLogger().isEnabledFor(logging.DEBUG)
+    logging.getLogger("kafka").setLevel(logging.NOTSET if debugging else logging.CRITICAL + 1)
 
 
 def bounds(settings: KafkaSettings) -> dict[Partition, tuple[int, int]]:
@@ -208,3 +208,27 @@ def lag(settings: KafkaSettings, stored: Mapping[Partition, int]) -> dict[Partit
         partition: end - start(stored.get(partition), first, end)
         for partition, (first, end) in bounds(settings).items()
     }
+
+
+def ensure_topics(settings: KafkaSettings, topics: Sequence[str], partitions: int | None) -> None:
+    """See that the topics exist; make the missing ones with so many partitions each.
+
+    Raises:
+        BrokerError: one is missing and `partitions` is None, or it cannot be made.
+    """
+    admin = connected(KafkaAdminClient, settings)
+    try:
+        with broker_errors(settings):
+            missing = sorted(set(topics) - set(admin.list_topics()))
+            if missing and partitions is None:
+                raise BrokerError(
+                    f"Kafka at {settings.bootstrap} has no topic {', '.join(missing)}; "
+                    "create it, let --partitions N create it, or name another"
+                )
+            if missing:
+                # Another producer may create it at the same moment; then it is there, which is what we want.
+                with suppress(TopicAlreadyExistsError):
+                    admin.create_topics({topic: {"num_partitions": partitions} for topic in missing})
+                admin.wait_for_topics(missing, timeout_ms=round(settings.timeout * 1000))
+    finally:
+        admin.close()

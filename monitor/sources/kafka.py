@@ -24,7 +24,7 @@ from kafka.errors import CorruptRecordError, IllegalStateError, KafkaError, Retr
 
 from monitor.errors import BrokerError
 from monitor.settings import Settings
-from monitor.sources.broker import Partition, broker_errors, connected, refused, start
+from monitor.sources.broker import Partition, bounds, broker_errors, connected, refused, start
 from monitor.sources.event_time import HeaderReader
 from monitor.sources.reachability import Reachability
 
@@ -45,10 +45,11 @@ class RawMessage:
 
 
 class KafkaSource:
-    """A member of the group `kafka.group`, from construction to `close()`. Not thread-safe.
+    """A member of a consumer group, from construction to `close()`. Not thread-safe.
 
     Args:
         settings: sections kafka and sources are used.
+        group: name of the group; `kafka.group` by default.
         on_assigned: given partitions that became ours; returns their stored offsets (those it has none for left out:
             they are read from the first message the log still holds). It is called from `poll`; what it raises comes
             out of `poll`, and it is asked again in the next one.
@@ -65,11 +66,13 @@ class KafkaSource:
         self,
         settings: Settings,
         *,
+        group: str | None = None,
         on_assigned: Callable[[list[Partition]], Mapping[Partition, int]],
         on_revoked: Callable[[list[Partition]], None],
         require_topics: bool = False,
     ) -> None:
         self._settings = settings.kafka
+        self._group = group or settings.kafka.group
         self._on_assigned = on_assigned
         self._on_revoked = on_revoked
         self._header = HeaderReader(settings.sources)
@@ -145,12 +148,15 @@ class KafkaSource:
         self._paused = False
         self._apply(KafkaConsumer.resume, self._owned)
 
-    def seek(self, partition: Partition, offset: int) -> None:
-        """Read a partition of ours from `offset` on; one that is no longer ours is left alone."""
+    def seek(self, partition: Partition, offset: int | None) -> None:
+        """Read a partition of ours from `offset` on (None: from its first message); one not ours is left alone."""
         at = TopicPartition(*partition)
         if self._consumer is not None and at in self._owned:
             with suppress(ValueError, KeyError):
-                self._consumer.seek(at, offset)
+                if offset is None:
+                    self._consumer.seek_to_beginning(at)
+                else:
+                    self._consumer.seek(at, offset)
 
     # --- where we stand ----------------------------------------------------------------------------------------------
 
@@ -159,7 +165,7 @@ class KafkaSource:
         """Whether no broker is reached at this moment."""
         return self._reachability.lost
 
-    def assigned(self) -> list[Partition]:
+    def assignment(self) -> list[Partition]:
         """The partitions being read by this member."""
         return sorted(_pair(at) for at in self._owned)
 
@@ -199,8 +205,6 @@ class KafkaSource:
             found = self._consumer.end_offsets(wanted, timeout_ms=_LOOKUP_SECONDS * 1000) if wanted else {}
         return {_pair(at): int(end) for at, end in found.items()}
 
-    # --- offsets in Kafka, for tools that show lag -------------------------------------------------------------------
-
     def commit(self, offsets: Mapping[Partition, int]) -> None:
         """Tell Kafka how far we are. Nothing relies on it: it neither waits nor fails."""
         ours = {TopicPartition(*partition): OffsetAndMetadata(offset) for partition, offset in offsets.items()}
@@ -213,17 +217,14 @@ class KafkaSource:
         except (KafkaError, RuntimeError) as error:
             log.debug("offsets were not committed to Kafka: %s", error)
 
-    # --- end ---------------------------------------------------------------------------------------------------------
-
     def close(self) -> None:
         """Leave the group, so that the others take over at once."""
         consumer, self._consumer = self._consumer, None
         if consumer is None:
             return
-        last = {at: offset for at, offset in self._committing.items() if at in self._owned}
-        if last and not self.lost:
+        if self._committing and not self.lost:
             with suppress(KafkaError, RuntimeError):
-                consumer.commit(last, timeout_ms=2_000)
+                consumer.commit(self._committing, timeout_ms=2_000)
         _closed(consumer)
         self._revoke(list(self._owned))
         self._events.clear()
@@ -242,7 +243,7 @@ class KafkaSource:
         consumer = connected(
             KafkaConsumer,
             self._settings,
-            group_id=self._settings.group,
+            group_id=self._group,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             isolation_level="read_committed",
@@ -333,8 +334,6 @@ class KafkaSource:
                 with suppress(KeyError):
                     action(self._consumer, at)
 
-    # --- watching the broker -----------------------------------------------------------------------------------------
-
     def _watch(self, consumer: KafkaConsumer) -> None:
         self._reachability.observe(any(link.connected for link in list(consumer._manager._conns.values())))
         if self._missing:
@@ -347,9 +346,19 @@ class KafkaSource:
     def _note_missing(self, missing: set[str]) -> None:
         if missing - self._missing:
             log.warning("waiting for topic %s, which does not exist yet", ", ".join(sorted(missing)))
-        if self._missing - missing:
-            log.info("topic %s is there now", ", ".join(sorted(self._missing - missing)))
+        if found := self._missing - missing:
+            log.info("topic %s is there now", ", ".join(sorted(found)))
         self._missing = missing
+
+
+def check(settings: Settings) -> None:
+    """See that Kafka can be reached and lets us in; topics may still be missing.
+
+    Raises:
+        BrokerError: it is not reached within `kafka.timeout`, or refuses us.
+        SettingsError: the settings cannot be used.
+    """
+    bounds(settings.kafka)
 
 
 class _Listener(ConsumerRebalanceListener):
