@@ -9,7 +9,7 @@ from email.errors import HeaderParseError
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
-from email.utils import format_datetime, parseaddr
+from email.utils import format_datetime, getaddresses
 from typing import Any
 
 from monitor.alerts.channels.curve import picture
@@ -26,10 +26,11 @@ def mailbox(text: str, setting: str) -> Address:
 
     Raises DeliveryRefused naming the setting when it is none; no header can be smuggled in by it.
     """
-    name, spec = parseaddr(text)
+    found = getaddresses([text])
     try:
-        if any(ord(sign) < 32 for sign in text) or "@" not in spec:
+        if any(ord(sign) < 32 for sign in text) or len(found) != 1 or "@" not in found[0][1]:
             raise ValueError(text)
+        name, spec = found[0]
         return Address(name, addr_spec=spec)
     except (ValueError, IndexError, HeaderParseError):
         raise DeliveryRefused(f"{text!r} is no e-mail address; check {setting}") from None
