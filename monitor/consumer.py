@@ -159,7 +159,7 @@ class Consumer:
         if not again:
             return
         stored = self._stored(again)
-        owned = again & set(source.assigned())
+        owned = again & set(source.assignment())
         for partition in owned:
             source.seek(partition, stored.get(partition, 0))
         with self._changed:

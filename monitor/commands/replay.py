@@ -76,9 +76,11 @@ def run(
     notify: bool = False,
     say: Callable[[Progress, dict[str, object]], None],
 ) -> None:
-    """Replay feeds into a record: documents, judgement, alerts, to the end. `say` is told of each new alert."""
+    """Replay feeds into a record: documents, judgement, alerts, to the end. `say` is told of each alert that opens."""
+    from monitor.alerts.export import as_json
     from monitor.alerts.outbox import Deliverer
     from monitor.alerts.watch import Watch
+    from monitor.store.queries.alerts import Alert
     from monitor.replay import GROUP, Replay
     from monitor.sources.archive import read_feeds
     from monitor.store.writer import Writer, Written
@@ -93,12 +95,17 @@ def run(
     with contextlib.ExitStack() as stack:
         records = stack.enter_context(read_feeds(feeds, settings.sources, start=begin or 0))
         bar = stack.enter_context(progress("replay", records.size))
+
+        def tell(alert: Alert, event: str) -> None:
+            if event == "open":
+                say(bar, as_json(alert))
+
         for written in replay_.run(records, begin):
             total += written
-            watch.tick(on_alert=lambda alert: say(bar, alert))
+            watch.tick(on_alert=tell)
             bar.update(records.position, f"{total.documents} documents, {total.rejected} rejected")
         replay_.close()
-        watch.tick(on_alert=lambda alert: say(bar, alert))
+        watch.tick(on_alert=tell)
     if total.late:
         click.echo(
             f"{total.late} of {total.documents} documents were late: stored, but too far behind the ones before them "

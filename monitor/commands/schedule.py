@@ -8,9 +8,8 @@ from contextlib import closing
 
 import click
 
-from monitor.commands.consume import group_of
 from monitor.errors import InputError
-from monitor.records import open_record
+from monitor.records import in_group, open_record
 from monitor.settings import load
 
 log = logging.getLogger(__name__)
@@ -31,7 +30,7 @@ def schedule(once: bool, notify: bool, name: str | None) -> None:
         raise InputError("--name needs --once: a replay is judged when it is complete, not by the clock")
     settings = load().settings
     with closing(open_record(settings, name)) as database:
-        group = group_of(settings, name)
+        group = in_group(settings, name).kafka.group
         if not once:
             from monitor.scheduler import Scheduler
 
