@@ -356,16 +356,38 @@ def shown(settings: Settings) -> dict[str, str]:
 
 
 def _text(value: Any) -> str:
+    """A value as it could be written in the file."""
     if isinstance(value, SecretStr):
         return masked(value.get_secret_value())
     if isinstance(value, list):
-        return ", ".join(str(item) for item in value)
+        return ", ".join(masked(item) if "://" in str(item) else str(item) for item in value)
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, timedelta):
+        return _spelled(value)
+    if isinstance(value, datetime):
+        return value.isoformat().replace("+00:00", "Z")
     return str(value)
 
 
+def _spelled(duration: timedelta) -> str:
+    """A duration in the largest unit that says it in a whole number.
+
+    >>> _spelled(timedelta(minutes=90)), _spelled(timedelta(hours=4)), _spelled(timedelta(milliseconds=200))
+    ('90m', '4h', '200ms')
+    """
+    for unit, seconds in reversed(_UNITS.items()):
+        number = duration / timedelta(seconds=seconds)
+        if number == int(number):
+            return f"{int(number)}{unit}"
+    return f"{duration.total_seconds()}s"
+
+
 def masked(secret: str) -> str:
-    """A secret as it may be shown: a URL keeps all but its password, anything else shows nothing."""
-    found = re.fullmatch(r"([a-z0-9+]+://)([^:@/]*)(:[^@]*)?@(.*)", secret)
-    if found:
-        return f"{found[1]}{found[2]}{':***' if found[3] else ''}@{found[4]}"
-    return secret if re.fullmatch(r"[a-z0-9+]+://[^@?]*", secret) else "***"
+    """A secret as it may be shown: a URL keeps all but its password and its query, anything else shows nothing."""
+    found = re.fullmatch(r"([a-z0-9+]+://)(?:([^:@/]*)(:.*)?@)?([^@?]*)(\?.*)?", secret, re.IGNORECASE | re.DOTALL)
+    if not found:
+        return "***"
+    scheme, user, password, place, query = found.groups()
+    login = "" if user is None else f"{user}{':***' if password else ''}@"
+    return f"{scheme}{login}{place}{'?***' if query else ''}"

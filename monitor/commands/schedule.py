@@ -43,7 +43,7 @@ def schedule(once: bool, notify: bool, name: str | None) -> None:
         from monitor.alerts.outbox import Deliverer
         from monitor.alerts.watch import Watch
 
-        report = Watch(database, settings, group).tick()
+        report = Watch(database, settings, group, notify=notify or name is None).tick()
         through = f"{report.through:%Y-%m-%d %H:%M} UTC" if report.through else "nothing yet"
         click.echo(f"judged through {through}: {report.opened} opened, {report.resolved} resolved")
         if notify:
