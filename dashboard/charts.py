@@ -1,0 +1,311 @@
+"""Figures as plotly takes them. Colours of text and grid come from the style sheet, so both themes work.
+
+Plotly reads a small HTML in its labels; every name that comes from data goes through `plain`.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from dashboard.context import View, address, moment
+from dashboard.ranges import Range
+from monitor.store.queries.alert_pages import Span
+from monitor.store.queries.curves import Counts
+
+Figure = dict[str, Any]
+
+# Okabe and Ito's colours: told apart with any kind of colour blindness, and in both themes.
+NEGATIVE, NEUTRAL, POSITIVE, UNSCORED = "#d55e00", "#9aa7b4", "#2f86c5", "rgba(154,167,180,.4)"
+BAND, EXPECTED = "rgba(47,134,197,.22)", "#2f86c5"
+_FONT = (
+    'Inter, system-ui, "Segoe UI", Roboto, "Helvetica Neue", "Noto Sans", "Noto Sans CJK SC", "PingFang SC", '
+    '"Microsoft YaHei", sans-serif'
+)
+# Weight of the overall share in a cell of the heat map, in documents.
+_PRIOR = 4
+CONFIG = {"displaylogo": False, "displayModeBar": False, "responsive": True, "scrollZoom": False}
+
+
+def plain(text: str) -> str:
+    """Text that plotly shows as it is."""
+    return html.escape(text, quote=False)
+
+
+def _layout(revision: str, **more: Any) -> dict[str, Any]:
+    return {
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "font": {"family": _FONT, "size": 12},
+        "margin": {"l": 52, "r": 12, "t": 6, "b": 32},
+        "hoverlabel": {"font": {"family": _FONT, "size": 12, "color": "#fff"}, "bgcolor": "#22303c", "align": "left"},
+        "uirevision": revision,
+        "showlegend": False,
+        **more,
+    }
+
+
+def _times(start: datetime, end: datetime) -> dict[str, Any]:
+    return {
+        "type": "date",
+        "range": [start.isoformat(), end.isoformat()],
+        "showgrid": False,
+        "zeroline": False,
+        "tickfont": {"size": 11},
+        "nticks": 8,
+    }
+
+
+def sentiment(view: View, span: Range, counts: Mapping[datetime, Counts], stood: Sequence[Span]) -> Figure:
+    """Share of negatives above, volume by sentiment below; alerts as shaded spans."""
+    times = span.buckets
+    x = [time.isoformat() for time in times]
+    cells = [counts.get(time, Counts()) for time in times]
+    width = plain(view.span(span.width))
+    bars = [
+        {
+            "type": "bar",
+            "name": view.t(name),
+            "x": x,
+            "y": [getattr(cell, name) if name != "unscored" else cell.total - cell.scored for cell in cells],
+            "marker": {"color": colour, "line": {"width": 0}},
+            "width": span.width.total_seconds() * 1000 * 0.86,
+            "offset": 0,
+            "yaxis": "y2",
+            "hovertemplate": f"%{{y}} {view.t(name).lower()}<extra></extra>",
+        }
+        for name, colour in (
+            ("negative", NEGATIVE),
+            ("neutral", NEUTRAL),
+            ("positive", POSITIVE),
+            ("unscored", UNSCORED),
+        )
+    ]
+    middle = [(time + span.width / 2).isoformat() for time in times]
+    share = {
+        "type": "scatter",
+        "mode": "lines+markers",
+        "x": middle,
+        "y": [cell.share for cell in cells],
+        "connectgaps": False,
+        "line": {"color": NEGATIVE, "width": 2},
+        "marker": {"color": NEGATIVE, "size": 4},
+        "customdata": [[f"{moment(time)} UTC", cell.negative, cell.scored] for time, cell in zip(times, cells, strict=True)],
+        "hovertemplate": f"%{{customdata[0]}} · {width}<br><b>%{{y:.1%}}</b> {view.t('negative').lower()} "
+        "(%{customdata[1]} / %{customdata[2]})<extra></extra>",
+    }
+    shapes = [
+        {
+            "type": "rect",
+            "xref": "x",
+            "yref": "paper",
+            "x0": max(alert.start, span.start).isoformat(),
+            "x1": min(alert.end or span.end, span.end).isoformat(),
+            "y0": 0,
+            "y1": 1,
+            "fillcolor": NEGATIVE,
+            "opacity": 0.2 if alert.severity == "critical" else 0.11,
+            "line": {"width": 0},
+            "layer": "below",
+        }
+        for alert in stood
+    ]
+    return {
+        "data": [share, *bars],
+        "layout": _layout(
+            f"{span.name}",
+            barmode="stack",
+            hovermode="closest",
+            shapes=shapes,
+            xaxis=_times(times[0], times[-1] + span.width) | {"anchor": "y2"},
+            yaxis={
+                "domain": [0.46, 1],
+                "rangemode": "tozero",
+                "tickformat": ".0%",
+                "zeroline": False,
+                "nticks": 5,
+                "title": {"text": view.t("share_axis"), "font": {"size": 11}, "standoff": 6},
+            },
+            yaxis2={
+                "domain": [0, 0.38],
+                "rangemode": "tozero",
+                "zeroline": False,
+                "nticks": 4,
+                "title": {
+                    "text": f"{view.t('volume_axis')} {view.t('per_bucket', width=width)}",
+                    "font": {"size": 11},
+                    "standoff": 6,
+                },
+            },
+        ),
+    }
+
+
+def heat(
+    view: View,
+    span: Range,
+    topics: Sequence[str],
+    counts: Mapping[str, Mapping[datetime, Counts]],
+    overall: Counts,
+    carried: Sequence[tuple[str, str | None]],
+) -> Figure:
+    """Topics × time, coloured by the share of negatives; a cell leads to its documents.
+
+    Where documents are few the colour is drawn toward the overall share: (n⁻ + k·p) / (n + k), k = 4.
+    """
+    times = span.buckets
+    usual = overall.share or 0.0
+    z, data = [], []
+    for topic in reversed(topics):
+        row, texts = [], []
+        for time in times:
+            cell = counts.get(topic, {}).get(time, Counts())
+            row.append((cell.negative + _PRIOR * usual) / (cell.scored + _PRIOR) if cell.scored else None)
+            end = time + span.width
+            href = address("/explore", [("topic", topic), *carried, ("from", moment(time)), ("to", moment(end))])
+            share = "–" if cell.share is None else f"{cell.share:.0%}"
+            texts.append([href, f"{moment(time)} – {end:%H:%M} UTC", share, cell.negative, cell.scored])
+        z.append(row)
+        data.append(texts)
+    known = [value for row in z for value in row if value is not None]
+    return {
+        "data": [
+            {
+                "type": "heatmap",
+                "x": [(time + span.width / 2).isoformat() for time in times],
+                "y": [plain(view.topic(topic)) for topic in reversed(topics)],
+                "z": z,
+                "customdata": data,
+                "zmin": 0,
+                "zmax": max([0.5, *known]),
+                "xgap": 1,
+                "ygap": 2,
+                "hoverongaps": False,
+                "colorscale": [
+                    [0, "rgba(213,94,0,.05)"],
+                    [0.3, "rgba(213,94,0,.22)"],
+                    [0.6, "rgba(213,94,0,.55)"],
+                    [1, "rgba(190,60,0,1)"],
+                ],
+                "colorbar": {"thickness": 8, "tickformat": ".0%", "len": 0.9, "outlinewidth": 0, "nticks": 5},
+                "hovertemplate": f"<b>%{{y}}</b><br>%{{customdata[1]}}<br>%{{customdata[2]}} {view.t('negative').lower()} "
+                "(%{customdata[3]} / %{customdata[4]})<extra></extra>",
+            }
+        ],
+        "layout": _layout(
+            span.name,
+            margin={"l": 8, "r": 8, "t": 4, "b": 28},
+            xaxis=_times(times[0], times[-1] + span.width) | {"fixedrange": True},
+            yaxis={"automargin": True, "fixedrange": True, "ticksuffix": "  ", "showgrid": False},
+        ),
+    }
+
+
+def expectation(
+    view: View,
+    points: Sequence[Mapping[str, Any]],
+    width: timedelta,
+    opened_at: datetime,
+    window: timedelta,
+    since: Mapping[datetime, Counts],
+) -> Figure:
+    """What was observed against the expected band; what came after the alert in a lighter line."""
+    x = [point["at"] for point in points]
+    shown = f"{view.span(width)}"
+    later = sorted(since)
+    traces: list[dict[str, Any]] = [
+        {
+            "type": "scatter",
+            "mode": "lines",
+            "x": x,
+            "y": [point["lower"] for point in points],
+            "line": {"width": 0, "shape": "hvh"},
+            "hoverinfo": "skip",
+            "showlegend": False,
+        },
+        {
+            "type": "scatter",
+            "mode": "lines",
+            "name": view.t("band"),
+            "x": x,
+            "y": [point["upper"] for point in points],
+            "line": {"width": 0, "shape": "hvh"},
+            "fill": "tonexty",
+            "fillcolor": BAND,
+            "hoverinfo": "skip",
+        },
+        {
+            "type": "scatter",
+            "mode": "lines",
+            "name": view.t("expected_line"),
+            "x": x,
+            "y": [point["expected"] for point in points],
+            "line": {"color": EXPECTED, "width": 1.5, "dash": "dot"},
+            "hovertemplate": f"{view.t('expected_line')} %{{y:.1f}}<extra></extra>",
+        },
+        {
+            "type": "scatter",
+            "mode": "lines+markers",
+            "name": view.t("observed_line"),
+            "x": x,
+            "y": [point["observed"] for point in points],
+            "line": {"color": NEGATIVE, "width": 2.2},
+            "marker": {"color": NEGATIVE, "size": 4},
+            "hovertemplate": f"%{{x|%Y-%m-%d %H:%M}} UTC · {shown}<br>{view.t('observed_line')} <b>%{{y}}</b><extra></extra>",
+        },
+    ]
+    if later:
+        tail = [(points[-1]["at"], points[-1]["observed"])] if points else []
+        tail += [(time.isoformat(), since[time].negative) for time in later]
+        traces.append(
+            {
+                "type": "scatter",
+                "mode": "lines",
+                "name": view.t("since_line"),
+                "x": [time for time, _ in tail],
+                "y": [number for _, number in tail],
+                "line": {"color": NEGATIVE, "width": 1.5, "dash": "dash"},
+                "opacity": 0.75,
+                "hovertemplate": f"%{{x|%Y-%m-%d %H:%M}} UTC · {shown}<br>{view.t('since_line')} <b>%{{y}}</b><extra></extra>",
+            }
+        )
+    shapes = [
+        {
+            "type": "rect",
+            "xref": "x",
+            "yref": "paper",
+            "x0": (opened_at - window).isoformat(),
+            "x1": opened_at.isoformat(),
+            "y0": 0,
+            "y1": 1,
+            "fillcolor": NEGATIVE,
+            "opacity": 0.12,
+            "line": {"width": 0},
+            "layer": "below",
+        },
+        {
+            "type": "line",
+            "xref": "x",
+            "yref": "paper",
+            "x0": opened_at.isoformat(),
+            "x1": opened_at.isoformat(),
+            "y0": 0,
+            "y1": 1,
+            "line": {"color": NEGATIVE, "width": 1},
+        },
+    ]
+    return {
+        "data": traces,
+        "layout": _layout(
+            "alert",
+            showlegend=True,
+            hovermode="x",
+            legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "font": {"size": 11}},
+            margin={"l": 40, "r": 12, "t": 30, "b": 32},
+            shapes=shapes,
+            xaxis={"type": "date", "showgrid": False, "zeroline": False, "tickfont": {"size": 11}, "nticks": 8},
+            yaxis={"rangemode": "tozero", "zeroline": False, "nticks": 6},
+        ),
+    }

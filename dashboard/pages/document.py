@@ -1,0 +1,100 @@
+"""One document in full: its text, what was made of it by which model, and its fields as they came."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from dash import html
+
+from dashboard.context import View
+from dashboard.parts import (
+    company_chips,
+    empty,
+    facts,
+    highlighted,
+    label_chip,
+    link_out,
+    outside,
+    topic_chips,
+    when,
+)
+from monitor.store.queries.documents import Details, Score
+
+# Longer values of unknown fields are cut: the panel is for reading.
+_LONGEST = 4000
+
+
+def panel(view: View, found: Details | None, words: str) -> list[Any]:
+    """The contents of the panel."""
+    t = view.t
+    if found is None:
+        return [empty(t("no_document"))]
+    late = html.Span(t("late"), className="chip", title=t("late_hint")) if found.late else None
+    tags = [html.Span(t(f"kind_{found.kind}"), className="chip"), html.Span(view.language(found.lang), className="chip")]
+    parts: list[Any] = [
+        html.Div([html.Span(found.source, className="source"), *tags, late], className="chips"),
+        html.H2(highlighted(found.title, words), lang=found.lang) if found.title else None,
+        html.Div(highlighted(found.text, words), className="full-text", lang=found.lang),
+    ]
+    if outside(found.url):
+        parts.append(link_out(f"{t('open_original')} ↗", found.url, className="button"))
+    if found.companies:
+        parts += [html.H3(t("companies")), html.Div(company_chips(view, found.companies), className="chips")]
+    parts.append(html.H3(t("scores")))
+    parts += [_score(view, score) for score in found.scores] or [html.P(t("no_scores"), className="hint")]
+    parts += [html.H3(t("original")), facts(_fields(view, found))]
+    return parts
+
+
+def _score(view: View, score: Score) -> Any:
+    t = view.t
+    shares = [("negative", score.negative), ("neutral", score.neutral), ("positive", score.positive)]
+    return html.Div(
+        [
+            html.Div([label_chip(view, score.label), html.Code(score.model)], className="chips"),
+            html.Div(
+                [
+                    html.Span(
+                        className=f"part label-{name}",
+                        style={"width": f"{value * 100:.1f}%"},
+                        title=f"{t(name)} {value:.3f}",
+                    )
+                    for name, value in shares
+                ],
+                className="split",
+            ),
+            html.Div(" · ".join(f"{t(name)} {value * 100:.1f} %" for name, value in shares), className="muted"),
+            _topics(view, score),
+        ],
+        className="score",
+    )
+
+
+def _topics(view: View, score: Score) -> Any:
+    rows = [
+        html.Tr([html.Td(topic_chips(view, [topic])), html.Td(f"{topic.probability * 100:.0f} %", className="number")])
+        for topic in score.topics
+    ]
+    return html.Table(rows, className="table plain") if rows else None
+
+
+def _fields(view: View, found: Details) -> Sequence[tuple[str, Any]]:
+    t = view.t
+    pairs: list[tuple[str, Any]] = [
+        (t("identifier"), html.Code(found.id)),
+        (t("source"), found.source),
+        (t("published"), [when(found.published_at), " UTC"]),
+        (t("received"), [when(found.received_at), " UTC"]),
+    ]
+    if found.author:
+        pairs.append((t("author"), found.author))
+    if found.symbols:
+        pairs.append((t("symbols"), ", ".join(found.symbols)))
+    if found.url:
+        pairs.append(("URL", html.Code(found.url)))
+    for name, value in found.extra.items():
+        shown = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        pairs.append((name, html.Code(shown[:_LONGEST])))
+    return pairs
