@@ -19,7 +19,7 @@ from monitor.understand.encoders import EncoderSource, find_encoder, load_encode
 from monitor.understand.network import Network
 from monitor.understand.normalise import normalise
 from training.data import Example
-from training.recipe import Recipe
+from training.recipe import FineTuning, Recipe
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -154,7 +154,6 @@ def fine_tune(
         learning_rate=plan.rate,
         lr_scheduler_type="cosine",
         warmup_steps=plan.warmup,
-        weight_decay=plan.weight_decay,
         max_grad_norm=1.0,
         train_sampling_strategy="group_by_length",
         eval_strategy="epoch",
@@ -180,10 +179,20 @@ def fine_tune(
         train_dataset=Rows(taught, topics, tokenizer, cut),
         eval_dataset=Rows(held, topics, tokenizer, cut),
         compute_metrics=_accuracies,
+        optimizers=(_optimizer(network, plan), None),
     )
     last = get_last_checkpoint(str(checkpoints)) if checkpoints.is_dir() else None
     trainer.train(resume_from_checkpoint=last)
     return Trained(_tensors(network), folder)
+
+
+def _optimizer(network: Network, plan: FineTuning) -> torch.optim.Optimizer:
+    """AdamW with a rate for the adapters and one for the heads, which start from nothing."""
+    learning = [(name, value) for name, value in network.named_parameters() if value.requires_grad]
+    heads = [value for name, value in learning if not name.startswith("encoder.")]
+    adapters = [value for name, value in learning if name.startswith("encoder.")]
+    groups = [{"params": adapters, "lr": plan.rate}, {"params": heads, "lr": plan.head_rate}]
+    return torch.optim.AdamW(groups, lr=plan.rate, weight_decay=plan.weight_decay)
 
 
 def _accuracies(prediction: Any) -> dict[str, float]:

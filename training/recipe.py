@@ -47,7 +47,8 @@ class FineTuning(_Part):
 
     epochs: float = Field(4, gt=0)
     batch: int = Field(32, ge=1)
-    rate: float = Field(1e-3, gt=0, description="peak learning rate")
+    rate: float = Field(1e-3, gt=0, description="peak learning rate of the adapters")
+    head_rate: float = Field(2e-3, gt=0, description="peak learning rate of the heads")
     warmup: float = Field(0.06, ge=0, lt=1, description="share of the steps over which the rate rises")
     weight_decay: float = Field(0.01, ge=0)
     rank: int = Field(16, ge=1, description="rank of the adapters")

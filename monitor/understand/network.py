@@ -30,6 +30,7 @@ class Network(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.sentiment = nn.Linear(hidden, 3)
         self.topics = nn.Linear(hidden, topics)
+        nn.init.constant_(self.topics.bias, -3.0)  # a topic is rare: start there, not at one half
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, Tensor]:
         """Logits of (batch, length) token ids: sentiment (batch, 3) and topics (batch, topics), in float32."""
