@@ -142,6 +142,9 @@ class Broker:
             "advertised.listeners": f"PLAINTEXT://127.0.0.1:{self.port}",
             "log.dirs": str(self.folder / "data"),
             "auto.create.topics.enable": "false",
+            # A killed broker may come back only once the controller has given up the one before it.
+            "broker.session.timeout.ms": "2000",
+            "broker.heartbeat.interval.ms": "500",
             "group.initial.rebalance.delay.ms": "0",
             "group.min.session.timeout.ms": "1000",
             "message.max.bytes": str(8 * 1024 * 1024),

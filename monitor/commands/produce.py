@@ -36,7 +36,9 @@ def produce(
             partitions=partitions,
             rate=rate,
             limit=limit,
-            progress=lambda position, _size, so_far: bar.update(position, f"{so_far.sent} messages"),
+            progress=lambda position, size, so_far: (
+                bar.update(position, f"{so_far.sent} messages") if size else bar.update(so_far.sent, "messages")
+            ),
         )
     line = f"{counts.acknowledged} messages are on Kafka: {counts.documents} good, {counts.broken} broken"
     click.echo(line + (f"; {counts.skipped} too large were left out" if counts.skipped else ""), err=True)

@@ -121,7 +121,7 @@ def connected(make: Callable[..., Client], settings: KafkaSettings, **more: Any)
     except (KafkaError, OSError, ValueError) as error:
         for client in begun:
             client.close()
-        raise _translated(error, settings) from None
+        raise translated(error, settings) from None
 
 
 @contextmanager
@@ -130,7 +130,7 @@ def broker_errors(settings: KafkaSettings) -> Iterator[None]:
     try:
         yield
     except KafkaError as error:
-        raise _translated(error, settings) from None
+        raise translated(error, settings) from None
 
 
 def refused(error: Exception) -> bool:
@@ -138,7 +138,8 @@ def refused(error: Exception) -> bool:
     return isinstance(error, _REFUSALS)
 
 
-def _translated(error: Exception, settings: KafkaSettings) -> BrokerError | SettingsError:
+def translated(error: Exception, settings: KafkaSettings) -> BrokerError | SettingsError:
+    """An error of the library (or of the network) in our words, naming the setting to change."""
     where = f"Kafka at {settings.bootstrap}"
     if isinstance(error, SaslAuthenticationFailedError | UnsupportedSaslMechanismError):
         return BrokerError(f"{where} refuses our login; check kafka.username, kafka.password and kafka.sasl_mechanism")
@@ -185,12 +186,19 @@ def bounds(settings: KafkaSettings) -> dict[Partition, tuple[int, int]]:
             ]
             if not found:
                 return {}
-            timeout = round(settings.timeout * 1000)
-            first = consumer.beginning_offsets(found, timeout_ms=timeout)
-            end = consumer.end_offsets(found, timeout_ms=timeout)
-            return {(at.topic, at.partition): (first[at], end[at]) for at in found}
+            known = log_bounds(consumer, found, settings.timeout)
+            return {(at.topic, at.partition): ends for at, ends in known.items()}
     finally:
         consumer.close(autocommit=False, timeout_ms=1_000)
+
+
+def log_bounds(
+    consumer: KafkaConsumer, partitions: Sequence[TopicPartition], seconds: float
+) -> dict[TopicPartition, tuple[int, int]]:
+    """First offset and end of some partitions, asked of the broker now; raises kafka-python's errors."""
+    first = consumer.beginning_offsets(partitions, timeout_ms=round(seconds * 1000))
+    end = consumer.end_offsets(partitions, timeout_ms=round(seconds * 1000))
+    return {at: (first[at], end[at]) for at in partitions}
 
 
 def start(stored: int | None, first: int, end: int) -> int:

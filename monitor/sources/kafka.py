@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from kafka import ConsumerRebalanceListener, KafkaConsumer, OffsetAndMetadata, TopicPartition
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
@@ -24,13 +24,16 @@ from kafka.errors import CorruptRecordError, IllegalStateError, KafkaError, Retr
 
 from monitor.errors import BrokerError
 from monitor.settings import Settings
-from monitor.sources.broker import Partition, bounds, broker_errors, connected, refused, start
+from monitor.sources.broker import Partition, bounds, broker_errors, connected, log_bounds, refused, start, translated
 from monitor.sources.event_time import HeaderReader
 from monitor.sources.reachability import Reachability
+from monitor.sources.rejoin import keep_joins
 
 log = logging.getLogger(__name__)
 
 _LOOKUP_SECONDS = 5.0
+_RETRY_SECONDS = 2.0
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +87,6 @@ class KafkaSource:
         self._reachability = Reachability(settings.kafka.bootstrap)
         self._missing: set[str] = set()
         self._retry_at = 0.0
-        self._failures = 0
         self._consumer: KafkaConsumer | None = self._joined()
         if require_topics and self._missing:
             self.close()
@@ -111,24 +113,15 @@ class KafkaSource:
         consumer = self._consumer or self._rejoined(timeout)
         if consumer is None:
             return []
-        try:
-            self._watch(consumer)
-            self._handle_events()
-            self._settle(consumer)
-            records = consumer.poll(timeout_ms=round(timeout * 1000), max_records=limit)
-        except RetriableError as error:
-            log.debug("poll failed, will be tried again: %s", error)
-            return []
-        except CorruptRecordError as error:
-            raise BrokerError(f"Kafka at {self._settings.bootstrap} holds a damaged record: {error}") from None
-        except Exception as error:
-            if isinstance(error, KafkaError) and refused(error):
-                with broker_errors(self._settings):
-                    raise
-            if not isinstance(error, KafkaError | OSError | RuntimeError):
-                raise
-            self._leave_behind(error)
-            return []
+        self._watch(consumer)
+        self._handle_events()
+        if self._held:
+            asked = sorted(self._held)
+            found = self._attempt(lambda: log_bounds(consumer, asked, _LOOKUP_SECONDS))
+            if found is None:
+                return []
+            self._settle(consumer, found)
+        records = self._attempt(lambda: consumer.poll(timeout_ms=round(timeout * 1000), max_records=limit)) or {}
         # What was revoked while polling is another member's now: it will read these messages too.
         self._handle_events()
         return [
@@ -137,6 +130,21 @@ class KafkaSource:
             if at in self._owned
             for record in found
         ]
+
+    def _attempt(self, work: Callable[[], Answer]) -> Answer | None:
+        """Ask the library for something; None if that cannot be had now."""
+        try:
+            return work()
+        except RetriableError as error:
+            log.debug("will be tried again: %s", error)
+            time.sleep(0.05)
+        except CorruptRecordError as error:
+            raise BrokerError(f"Kafka at {self._settings.bootstrap} holds a damaged record: {error}") from None
+        except Exception as error:  # whatever it is: no code but the library's runs here
+            if refused(error):
+                raise translated(error, self._settings) from None
+            self._leave_behind(error)
+        return None
 
     def pause(self) -> None:
         """Fetch no more, for back-pressure, also of partitions yet to be assigned; go on calling `poll`."""
@@ -157,8 +165,6 @@ class KafkaSource:
                     self._consumer.seek_to_beginning(at)
                 else:
                     self._consumer.seek(at, offset)
-
-    # --- where we stand ----------------------------------------------------------------------------------------------
 
     @property
     def lost(self) -> bool:
@@ -255,6 +261,7 @@ class KafkaSource:
             fetch_max_bytes=16 * 1024 * 1024,
             metrics_enabled=False,
         )
+        keep_joins(consumer)
         try:
             with broker_errors(self._settings):
                 missing = set(self._settings.topics) - consumer.topics()
@@ -266,7 +273,7 @@ class KafkaSource:
         return consumer
 
     def _rejoined(self, timeout: float) -> KafkaConsumer | None:
-        """A new client after the old one broke, tried with growing pauses."""
+        """A new client after the old one broke, tried with pauses."""
         wait = self._retry_at - time.monotonic()
         if wait > 0:
             time.sleep(min(wait, timeout))
@@ -274,11 +281,9 @@ class KafkaSource:
         try:
             self._consumer = self._joined()
         except BrokerError as error:
-            self._failures += 1
-            self._retry_at = time.monotonic() + min(30.0, 2.0**self._failures)
+            self._retry_at = time.monotonic() + _RETRY_SECONDS
             log.debug("Kafka client not up again: %s", error)
             return None
-        self._failures = 0
         log.info("Kafka client is up again")
         return self._consumer
 
@@ -309,24 +314,17 @@ class KafkaSource:
             log.info("no longer reading %s", _names(gone))
             self._on_revoked(sorted(_pair(at) for at in gone))
 
-    def _settle(self, consumer: KafkaConsumer) -> None:
+    def _settle(self, consumer: KafkaConsumer, new: Mapping[TopicPartition, tuple[int, int]]) -> None:
         """Take newly assigned partitions up at their stored offsets."""
-        if not self._held:
-            return
-        asked = sorted(self._held)
-        first = consumer.beginning_offsets(asked, timeout_ms=_LOOKUP_SECONDS * 1000)
-        end = consumer.end_offsets(asked, timeout_ms=_LOOKUP_SECONDS * 1000)
-        stored = self._on_assigned([_pair(at) for at in asked])
-        for at in asked:
+        stored = self._on_assigned([_pair(at) for at in new])
+        for at, (first, end) in new.items():
             self._held.discard(at)
-            self._owned[at] = end[at]
-            try:
-                consumer.seek(at, _start(at, stored.get(_pair(at)), first[at], end[at]))
+            self._owned[at] = end
+            with suppress(ValueError, KeyError):  # it was revoked at once: the event is on its way
+                consumer.seek(at, _start(at, stored.get(_pair(at)), first, end))
                 if not self._paused:
                     consumer.resume(at)
-            except (ValueError, KeyError):
-                log.debug("%s was revoked at once", _names([at]))  # the event is on its way
-        log.info("reading %s", _names(asked))
+        log.info("reading %s", _names(new))
 
     def _apply(self, action: Callable[..., None], partitions: Collection[TopicPartition]) -> None:
         for at in partitions:
@@ -346,8 +344,6 @@ class KafkaSource:
     def _note_missing(self, missing: set[str]) -> None:
         if missing - self._missing:
             log.warning("waiting for topic %s, which does not exist yet", ", ".join(sorted(missing)))
-        if found := self._missing - missing:
-            log.info("topic %s is there now", ", ".join(sorted(found)))
         self._missing = missing
 
 
