@@ -24,9 +24,12 @@ _FONT = (
     'Inter, system-ui, "Segoe UI", Roboto, "Helvetica Neue", "Noto Sans", "Noto Sans CJK SC", "PingFang SC", '
     '"Microsoft YaHei", sans-serif'
 )
+# The line of the share runs over this many buckets and breaks where they hold fewer scored documents than `_LEAST`:
+# the share of a single document is no sentiment.
+ROLL, _LEAST = 4, 5
 # Weight of the overall share in a cell of the heat map, in documents.
 _PRIOR = 4
-CONFIG = {"displaylogo": False, "displayModeBar": False, "responsive": True, "scrollZoom": False}
+CONFIG: Any = {"displaylogo": False, "displayModeBar": False, "responsive": True, "scrollZoom": False}
 
 
 def plain(text: str) -> str:
@@ -39,7 +42,7 @@ def _layout(revision: str, **more: Any) -> dict[str, Any]:
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",
         "font": {"family": _FONT, "size": 12},
-        "margin": {"l": 52, "r": 12, "t": 6, "b": 32},
+        "margin": {"l": 52, "r": 12, "t": 6, "b": 40},
         "hoverlabel": {"font": {"family": _FONT, "size": 12, "color": "#fff"}, "bgcolor": "#22303c", "align": "left"},
         "uirevision": revision,
         "showlegend": False,
@@ -54,6 +57,7 @@ def _times(start: datetime, end: datetime) -> dict[str, Any]:
         "showgrid": False,
         "zeroline": False,
         "tickfont": {"size": 11},
+        "tickangle": 0,
         "nticks": 8,
     }
 
@@ -84,17 +88,33 @@ def sentiment(view: View, span: Range, counts: Mapping[datetime, Counts], stood:
         )
     ]
     middle = [(time + span.width / 2).isoformat() for time in times]
-    share = {
+    negative = view.t("negative").lower()
+    dots = {
         "type": "scatter",
-        "mode": "lines+markers",
+        "mode": "markers",
         "x": middle,
         "y": [cell.share for cell in cells],
-        "connectgaps": False,
-        "line": {"color": NEGATIVE, "width": 2},
-        "marker": {"color": NEGATIVE, "size": 4},
-        "customdata": [[f"{moment(time)} UTC", cell.negative, cell.scored] for time, cell in zip(times, cells, strict=True)],
-        "hovertemplate": f"%{{customdata[0]}} · {width}<br><b>%{{y:.1%}}</b> {view.t('negative').lower()} "
+        "marker": {
+            "color": NEGATIVE,
+            "size": [4 + min(8.0, cell.scored**0.5) for cell in cells],
+            "opacity": 0.35,
+            "line": {"width": 0},
+        },
+        "customdata": [[f"{moment(time)} UTC", c.negative, c.scored] for time, c in zip(times, cells, strict=True)],
+        "hovertemplate": f"%{{customdata[0]}} · {width}<br><b>%{{y:.1%}}</b> {negative} "
         "(%{customdata[1]} / %{customdata[2]})<extra></extra>",
+    }
+    rolled = _rolled(cells)
+    line = {
+        "type": "scatter",
+        "mode": "lines",
+        "x": middle,
+        "y": [cell.share if cell.scored >= _LEAST else None for cell in rolled],
+        "connectgaps": False,
+        "line": {"color": NEGATIVE, "width": 2.2},
+        "customdata": [[c.negative, c.scored] for c in rolled],
+        "hovertemplate": f"{plain(view.span(span.width * ROLL))}: <b>%{{y:.1%}}</b> {negative} "
+        "(%{customdata[0]} / %{customdata[1]})<extra></extra>",
     }
     shapes = [
         {
@@ -113,7 +133,7 @@ def sentiment(view: View, span: Range, counts: Mapping[datetime, Counts], stood:
         for alert in stood
     ]
     return {
-        "data": [share, *bars],
+        "data": [dots, line, *bars],
         "layout": _layout(
             f"{span.name}",
             barmode="stack",
@@ -141,6 +161,22 @@ def sentiment(view: View, span: Range, counts: Mapping[datetime, Counts], stood:
             },
         ),
     }
+
+
+def _rolled(cells: Sequence[Counts]) -> list[Counts]:
+    """Each bucket summed with the `ROLL` - 1 before it."""
+    found = []
+    for i in range(len(cells)):
+        part = cells[max(0, i - ROLL + 1) : i + 1]
+        found.append(
+            Counts(
+                sum(cell.total for cell in part),
+                sum(cell.negative for cell in part),
+                sum(cell.neutral for cell in part),
+                sum(cell.positive for cell in part),
+            )
+        )
+    return found
 
 
 def heat(
@@ -190,15 +226,16 @@ def heat(
                     [1, "rgba(190,60,0,1)"],
                 ],
                 "colorbar": {"thickness": 8, "tickformat": ".0%", "len": 0.9, "outlinewidth": 0, "nticks": 5},
-                "hovertemplate": f"<b>%{{y}}</b><br>%{{customdata[1]}}<br>%{{customdata[2]}} {view.t('negative').lower()} "
+                "hovertemplate": "<b>%{y}</b><br>%{customdata[1]}<br>%{customdata[2]} "
+                f"{view.t('negative').lower()} "
                 "(%{customdata[3]} / %{customdata[4]})<extra></extra>",
             }
         ],
         "layout": _layout(
             span.name,
-            margin={"l": 8, "r": 8, "t": 4, "b": 28},
+            margin={"l": 8, "r": 8, "t": 4, "b": 40},
             xaxis=_times(times[0], times[-1] + span.width) | {"fixedrange": True},
-            yaxis={"automargin": True, "fixedrange": True, "ticksuffix": "  ", "showgrid": False},
+            yaxis={"automargin": True, "fixedrange": True, "ticksuffix": "  ", "ticks": "", "showgrid": False},
         ),
     }
 
@@ -213,7 +250,7 @@ def expectation(
 ) -> Figure:
     """What was observed against the expected band; what came after the alert in a lighter line."""
     x = [point["at"] for point in points]
-    shown = f"{view.span(width)}"
+    at = f"%{{x|%Y-%m-%d %H:%M}} UTC · {plain(view.span(width))}"
     later = sorted(since)
     traces: list[dict[str, Any]] = [
         {
@@ -253,7 +290,7 @@ def expectation(
             "y": [point["observed"] for point in points],
             "line": {"color": NEGATIVE, "width": 2.2},
             "marker": {"color": NEGATIVE, "size": 4},
-            "hovertemplate": f"%{{x|%Y-%m-%d %H:%M}} UTC · {shown}<br>{view.t('observed_line')} <b>%{{y}}</b><extra></extra>",
+            "hovertemplate": f"{at}<br>{view.t('observed_line')} <b>%{{y}}</b><extra></extra>",
         },
     ]
     if later:
@@ -268,7 +305,7 @@ def expectation(
                 "y": [number for _, number in tail],
                 "line": {"color": NEGATIVE, "width": 1.5, "dash": "dash"},
                 "opacity": 0.75,
-                "hovertemplate": f"%{{x|%Y-%m-%d %H:%M}} UTC · {shown}<br>{view.t('since_line')} <b>%{{y}}</b><extra></extra>",
+                "hovertemplate": f"{at}<br>{view.t('since_line')} <b>%{{y}}</b><extra></extra>",
             }
         )
     shapes = [
@@ -302,8 +339,15 @@ def expectation(
             "alert",
             showlegend=True,
             hovermode="x",
-            legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "font": {"size": 11}},
-            margin={"l": 40, "r": 12, "t": 30, "b": 32},
+            legend={
+                "orientation": "h",
+                "traceorder": "normal",
+                "y": 1.02,
+                "yanchor": "bottom",
+                "x": 0,
+                "font": {"size": 11},
+            },
+            margin={"l": 40, "r": 12, "t": 30, "b": 40},
             shapes=shapes,
             xaxis={"type": "date", "showgrid": False, "zeroline": False, "tickfont": {"size": 11}, "nticks": 8},
             yaxis={"rangemode": "tozero", "zeroline": False, "nticks": 6},

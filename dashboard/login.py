@@ -23,13 +23,13 @@ from monitor.errors import DatabaseUnavailable
 from monitor.store.queries import users
 
 _OPEN = ("/login", "/healthz", "/assets/", "/_favicon.ico")
-_TOKEN = "csrf"
+_TOKEN = "csrf"  # noqa: S105 - the name of the field
 _TOKEN_AGE = 3600.0
 # How long a session is believed without asking the record again, and while the record is away.
 _BELIEVED, _BELIEVED_AWAY = 5.0, 3600.0
 
 
-class Person(UserMixin):  # type: ignore[misc]
+class Person(UserMixin):
     """A user who is logged in. The session's id changes with the password, so a new password ends old sessions."""
 
     def __init__(self, user: users.User) -> None:

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from monitor.errors import SettingsError
 from monitor.settings import Settings
 from monitor.understand.topics import Taxonomy, load_taxonomy
-
-log = logging.getLogger(__name__)
+from monitor.understand.watchlist import SHIPPED_WATCHLIST, Company, read_companies
 
 
 @dataclass(frozen=True)
 class Names:
-    """`topics` is the taxonomy, `companies` gives a symbol's English and Chinese name."""
+    """`topics` is the taxonomy, `companies` the watch list by symbol."""
 
     topics: Taxonomy
-    companies: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    companies: Mapping[str, Company] = field(default_factory=dict)
 
     def topic(self, id: str, lang: str) -> str:
         """A topic's name."""
@@ -26,8 +23,7 @@ class Names:
 
     def company(self, symbol: str, lang: str) -> str:
         """A company's name."""
-        en, zh = self.companies.get(symbol, ("", ""))
-        return (zh or en if lang == "zh" else en or zh) or symbol
+        return self.companies[symbol].name(lang) if symbol in self.companies else symbol
 
     def below(self, id: str) -> tuple[str, ...]:
         """A topic and every topic under it: what a filter on it means."""
@@ -36,30 +32,8 @@ class Names:
             found += [child.id for child in self.topics.children(parent)]
         return tuple(found)
 
-    def with_parents(self, ids: Iterable[str]) -> set[str]:
-        """These topics and all above them."""
-        found = set()
-        for id in ids:
-            above: str | None = id
-            while above is not None and above not in found:
-                found.add(above)
-                above = self.topics[above].parent if above in self.topics else None
-        return found
-
 
 def load(settings: Settings) -> Names:
     """The names that the settings' taxonomy and watch list give. Raises SettingsError."""
-    return Names(load_taxonomy(settings.engine.topics), _companies(settings))
-
-
-def _companies(settings: Settings) -> dict[str, tuple[str, str]]:
-    try:
-        from monitor.understand.companies import Watchlist
-    except ImportError as error:
-        log.warning("companies are shown by their symbols (%s)", error)
-        return {}
-    try:
-        watchlist = Watchlist.load(settings.engine.watchlist)
-    except SettingsError:
-        raise
-    return {company.symbol: (company.en or "", company.zh or "") for company in watchlist}
+    companies = read_companies(settings.engine.watchlist or SHIPPED_WATCHLIST)
+    return Names(load_taxonomy(settings.engine.topics), {company.symbol: company for company in companies})

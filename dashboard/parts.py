@@ -141,7 +141,9 @@ def empty(title: str, hint: str | None = None) -> Any:
 
 def card(title: Any, *children: Any, hint: str | None = None, tools: Any = None, **more: Any) -> Any:
     """A framed part of a page."""
-    head = html.Div([html.H2(title), html.Div(tools, className="card-tools") if tools else None], className="card-head")
+    # A component without children is false, so None is asked for by name.
+    right = html.Div(tools, className="card-tools") if tools is not None else None
+    head = html.Div([html.H2(title), right], className="card-head")
     more["className"] = f"card {more.get('className', '')}".strip()
     return html.Section([head, html.P(hint, className="hint") if hint else None, *children], **more)
 

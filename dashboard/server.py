@@ -38,10 +38,10 @@ def create_app(settings: Settings, database: Database, *, host: str | None = Non
     server = Flask("dashboard", template_folder=str(here / "templates"), static_folder=None)
     app = Dash(
         "dashboard",
-        server=server,
+        server=server,  # type: ignore[arg-type]
         assets_folder=str(here / "assets"),
         title="Bellwether",
-        update_title=None,
+        update_title="",
         serve_locally=True,
         suppress_callback_exceptions=True,
         enable_mcp=False,

@@ -36,9 +36,7 @@ def install(app: Dash, context: Context) -> None:
 
     app.layout = layout
 
-    app.clientside_callback(
-        ClientsideFunction("bellwether", "route"), Output("route", "data"), Input("url", "href")
-    )
+    app.clientside_callback(ClientsideFunction("bellwether", "route"), Output("route", "data"), Input("url", "href"))
     app.clientside_callback(
         ClientsideFunction("bellwether", "clock"),
         Output("status", "children"),
@@ -84,12 +82,12 @@ def install(app: Dash, context: Context) -> None:
 def _frame(context: Context) -> Any:
     view = context.view()
     t = view.t
-    labels = {key: t(key) for key in ("updated", "connecting", "lost", "gone", "stale", "newer")}
+    labels: dict[str, Any] = {key: t(key) for key in ("updated", "connecting", "lost", "gone", "stale", "newer")}
     labels |= {"lang": view.lang, "patience": max(10.0, 4 * context.settings.dashboard.refresh)}
     replay = context.database.schema.removeprefix("replay_")
     tools: list[Any] = [
         html.Button(t("language"), id="language", className="tool", title="English / 中文", lang="zh"),
-        html.Button("◐", id="theme", className="tool", title=t("theme"), **{"aria-label": t("theme")}),
+        html.Button("◐", id="theme", className="tool", title=t("theme")),
     ]
     if context.login:
         tools.append(
@@ -159,5 +157,3 @@ def _page(view: View, path: str, query: str) -> Any:
         [html.H1(view.t("not_found")), dcc.Link(view.t("to_overview"), href="/", className="button")],
         className="empty",
     )
-
-

@@ -18,6 +18,7 @@ from monitor.store.queries.alerts import Alert, AlertEvent
 from monitor.store.queries.curves import Counts, Window
 
 _ACTIONS = ("acknowledge", "unacknowledge", "resolve", "reopen", "comment")
+_SHOWN = {"height": "340px"}
 # How much of what came after the alert its curve shows.
 _AFTERWARDS = timedelta(days=1)
 
@@ -48,7 +49,7 @@ def layout(view: View, id: str) -> Any:
                             html.Section(
                                 [
                                     html.Div(html.H2(id="alert-curve-title"), className="card-head"),
-                                    dcc.Graph(id="alert-curve", config=charts.CONFIG, className="curve"),
+                                    dcc.Graph(id="alert-curve", config=charts.CONFIG, style=_SHOWN),
                                     html.P(t("no_curve"), id="alert-no-curve", className="hint", hidden=True),
                                 ],
                                 className="card",
@@ -116,7 +117,7 @@ def register(app: Dash, context: Context) -> None:
             _head(view, alert),
             False,
             figure if points else no_update,
-            {} if points else {"display": "none"},
+            _SHOWN if points else {"display": "none"},
             bool(points),
             view.t("curve", width=view.span(step)),
             _stories(view, alert),
@@ -315,8 +316,10 @@ _KNOWN = {"open", "escalate", "acknowledge", "unacknowledge", "reopen", "comment
 def _evidence(view: View, alert: Alert) -> list[Any]:
     t, evidence = view.t, alert.evidence
     found = []
-    words = [html.Span([str(word["word"]), html.Small(f" {word['count']}")], className="chip word")
-             for word in evidence.get("words", ())]
+    words = [
+        html.Span([str(word["word"]), html.Small(f" {word['count']}")], className="chip word")
+        for word in evidence.get("words", ())
+    ]
     if words:
         found.append(card(t("words"), html.Div(words, className="chips")))
     for title, key, name in (
@@ -338,8 +341,10 @@ def _counted(items: Sequence[tuple[str, int]]) -> Any:
                 [
                     html.Td(name, className="name"),
                     html.Td(
-                        html.Span(html.Span(className="bar-fill", style={"width": f"{count / most * 100:.0f}%"}),
-                                  className="bar"),
+                        html.Span(
+                            html.Span(className="bar-fill", style={"width": f"{count / most * 100:.0f}%"}),
+                            className="bar",
+                        ),
                         className="share",
                     ),
                     html.Td(thousands(count), className="number"),

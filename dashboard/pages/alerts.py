@@ -85,7 +85,7 @@ def register(app: Dash, context: Context) -> None:
         t = view.t
         return (
             _table(view, found) if found else empty(t("no_alerts"), t("no_alerts_hint")),
-            thousands(matching),
+            t("alerts_n", n=thousands(matching)),
             matching <= limit,
             choices([(id, view.topic(id)) for id in topics]),
             choices([(symbol, f"{view.company(symbol)} ({symbol})") for symbol in companies]),

@@ -26,17 +26,20 @@ from monitor.store.queries.documents import Details, Score
 _LONGEST = 4000
 
 
-def panel(view: View, found: Details | None, words: str) -> list[Any]:
+def panel(view: View, found: Details | None, searched: str) -> list[Any]:
     """The contents of the panel."""
     t = view.t
     if found is None:
         return [empty(t("no_document"))]
     late = html.Span(t("late"), className="chip", title=t("late_hint")) if found.late else None
-    tags = [html.Span(t(f"kind_{found.kind}"), className="chip"), html.Span(view.language(found.lang), className="chip")]
+    tags = [
+        html.Span(t(f"kind_{found.kind}"), className="chip"),
+        html.Span(view.language(found.lang), className="chip"),
+    ]
     parts: list[Any] = [
         html.Div([html.Span(found.source, className="source"), *tags, late], className="chips"),
-        html.H2(highlighted(found.title, words), lang=found.lang) if found.title else None,
-        html.Div(highlighted(found.text, words), className="full-text", lang=found.lang),
+        html.H2(highlighted(found.title, searched), lang=found.lang) if found.title else None,
+        html.Div(highlighted(found.text, searched), className="full-text", lang=found.lang),
     ]
     if outside(found.url):
         parts.append(link_out(f"{t('open_original')} ↗", found.url, className="button"))

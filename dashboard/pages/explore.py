@@ -102,7 +102,7 @@ def layout(view: View, address_query: str) -> Any:
                     ),
                     html.Aside(
                         [
-                            html.Button("×", id="explore-close", className="close", **{"aria-label": t("close")}),
+                            html.Button("×", id="explore-close", className="close", title=t("close")),
                             html.Div(id="explore-panel"),
                         ],
                         id="explore-aside",
@@ -276,7 +276,7 @@ def _item(view: View, item: Found, words: str) -> Any:
                     html.Span(highlighted(snippet(text, words), words), className="text") if text else None,
                 ],
                 id={"type": "document", "key": str(item.key)},
-                className="open",
+                className="reading",
                 lang=item.lang,
                 title=view.t("details"),
             ),

@@ -56,8 +56,13 @@ def layout(view: View, search: str) -> Any:
                 [
                     card(
                         t("curve_title"),
-                        dcc.Graph(id="overview-curve", config=charts.CONFIG, className="curve", figure=_blank()),
-                        tools=select(view, "overview-series", t("everything"), given.get("series", ""), searchable=True),
+                        html.P(id="overview-curve-hint", className="hint"),
+                        dcc.Graph(
+                            id="overview-curve", config=charts.CONFIG, figure=_blank(), style={"height": "340px"}
+                        ),
+                        tools=select(
+                            view, "overview-series", t("everything"), given.get("series", ""), searchable=True
+                        ),
                         className="main-card",
                     ),
                     card(
@@ -136,6 +141,7 @@ def register(app: Dash, context: Context) -> None:
 
     @app.callback(
         Output("overview-curve", "figure"),
+        Output("overview-curve-hint", "children"),
         Input("revision", "data"),
         Input("overview-range", "value"),
         Input("overview-lang", "value"),
@@ -149,11 +155,12 @@ def register(app: Dash, context: Context) -> None:
         with context.database.transaction() as connection:
             chosen = _chosen(connection, name, lang, kind)
             if chosen is None:
-                return _blank()
+                return _blank(), ""
             span, window = chosen
             counts = curves.curve(connection, window, span.width, topic=topic, company=company)
             stood = alert_pages.spans(connection, span.start, span.end, topic=topic, company=company)
-        return charts.sentiment(view, span, counts, stood)
+        hint = view.t("curve_hint", roll=view.span(span.width * charts.ROLL), width=view.span(span.width))
+        return charts.sentiment(view, span, counts, stood), hint
 
     @app.callback(
         Output("overview-heat", "figure"),
@@ -231,9 +238,7 @@ def _alert_list(view: View, active: Sequence[Alert]) -> Any:
                     [
                         severity_chip(view, alert.severity),
                         html.Span(view.series(alert.series), className="alert-name"),
-                        html.Span(view.language(alert.series.lang), className="chip")
-                        if alert.series.lang
-                        else None,
+                        html.Span(view.language(alert.series.lang), className="chip") if alert.series.lang else None,
                         html.Span(view.t("acknowledged"), className="chip state-acknowledged")
                         if alert.state == "acknowledged"
                         else None,
@@ -333,5 +338,3 @@ def _blank() -> Any:
             "yaxis": {"visible": False},
         },
     }
-
-

@@ -142,7 +142,9 @@ def oddities(now: datetime) -> list[Read]:
             topics=["<svg onload=alert(1)>"],
             url="javascript:document.title='run'",
         ),
-        document("formula", now - timedelta(minutes=4), '=HYPERLINK("http://x","y")', title="@SUM(A1)", source="+forum"),
+        document(
+            "formula", now - timedelta(minutes=4), '=HYPERLINK("http://x","y")', title="@SUM(A1)", source="+forum"
+        ),
         document("other", now - timedelta(minutes=5), "Ceny akcji spadły o 5 % (100_000)", lang="pl", label=None),
         Read(Received(Origin("wire", 0, 0), refused), None),
     ]
