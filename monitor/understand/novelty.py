@@ -58,11 +58,9 @@ def fingerprint(text: str) -> int:
     tokens = _tokens(text)
     size = sum(len(token) if _IS_CJK.match(token) else 1 for token in tokens)
     if size < SHORTEST:
-        # Where nothing is left, the text itself tells emoji from emoji.
-        whole = " ".join(tokens) or unicodedata.normalize("NFKC", text).strip()
-        return _signed(
-            int.from_bytes(hashlib.blake2b(whole.encode("utf-8", "replace"), digest_size=8).digest(), "little")
-        )
+        # Where no word is left, the signs tell emoji from emoji, and then the links one link from another.
+        signs = "".join(_MENTION.sub("", _LINK.sub("", text)).split())
+        return _signed(_word(" ".join(tokens) or signs or text))
     hashes = _shingles(tokens)
     bits = np.unpackbits(hashes.astype("<u8").view(np.uint8).reshape(-1, 8), axis=1, bitorder="little")
     votes = bits.sum(axis=0, dtype=np.int64)
