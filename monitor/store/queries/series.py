@@ -24,7 +24,7 @@ class Count(NamedTuple):
 
 def counts(connection: Connection, begin: datetime, end: datetime) -> Iterator[Count]:
     """The counts of every minute in [begin, end), by minute, then series."""
-    rows = connection.execution_options(yield_per=10_000).execute(
+    rows = connection.execute(
         text(
             "SELECT minute, topic, company, lang, sum(negative), sum(negative + neutral + positive) FROM rollups "
             "WHERE NOT late AND minute >= :begin AND minute < :end GROUP BY minute, topic, company, lang "
@@ -32,6 +32,8 @@ def counts(connection: Connection, begin: datetime, end: datetime) -> Iterator[C
             'lang COLLATE "C"'
         ),
         {"begin": begin, "end": end},
+        # Given here, not to the connection: there it would stay for the statements that follow.
+        execution_options={"yield_per": 10_000},
     )
     known: dict[tuple[str, str, str], Series] = {}
     for minute, topic, company, lang, negative, total in rows:
