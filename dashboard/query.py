@@ -32,7 +32,7 @@ def clean(value: str | None) -> str:
 
 def one_of(value: str | None, allowed: Collection[str], default: str = "") -> str:
     """The value if it is one of those allowed."""
-    return value if value in allowed else default
+    return value if value and value in allowed else default
 
 
 def instant(value: str | None) -> datetime | None:

@@ -152,7 +152,7 @@ def page(
         f"FROM documents d {_LATEST} WHERE {condition} ORDER BY d.published_at DESC, d.key DESC LIMIT :limit",
         values | {"limit": limit},
     )
-    return [Found(*row[:8], tuple(row[8]), *row[9:15], _topics(row[15], row[16]), row[17]) for row in rows]
+    return [Found(*(*row[:8], tuple(row[8]), *row[9:15], _topics(row[15], row[16]), row[17])) for row in rows]
 
 
 def count(connection: Connection, wanted: Filter, *, at_most: int) -> int:
@@ -197,13 +197,8 @@ def details(connection: Connection, key: UUID) -> Details | None:
         ),
         {"key": key, "published_at": row.published_at},
     )
-    return Details(
-        *row[:9],
-        tuple(row.symbols),
-        tuple(row.companies),
-        *row[11:15],
-        tuple(Score(*score[:5], _topics(score[5], score[6]), score[7]) for score in scores),
-    )
+    judged = tuple(Score(*(*score[:5], _topics(score[5], score[6]), score[7])) for score in scores)
+    return Details(*(*row[:9], tuple(row.symbols), tuple(row.companies), *row[11:15], judged))
 
 
 def links(connection: Connection, keys: Sequence[UUID]) -> dict[UUID, str | None]:
