@@ -77,6 +77,7 @@ def examine(settings: Settings, tell: Callable[[Finding], None] = lambda _: None
         ("tables", _tables),
         ("kafka", _kafka),
         ("models", _models),
+        ("device", _device),
         ("watch list", _watchlist),
         ("e-mail", _email),
         ("webhook", _webhook),
@@ -169,6 +170,28 @@ def _models(settings: Settings) -> str:
     from monitor.understand.bundle import verify
 
     return verify(settings.engine)
+
+
+def _device(settings: Settings) -> str:
+    wanted = settings.engine.device
+    if wanted == "cpu":
+        return "cpu, as engine.device says"
+    import torch
+
+    if not torch.cuda.is_available():
+        if wanted != "auto":
+            raise BellwetherError(
+                f"engine.device is {wanted}, but torch {torch.__version__} finds no GPU; "
+                "set engine.device (BELLWETHER_ENGINE_DEVICE) to auto or cpu"
+            )
+        return "cpu (there is no GPU)"
+    number = int(wanted.partition(":")[2] or 0)
+    if number >= torch.cuda.device_count():
+        raise BellwetherError(
+            f"engine.device is {wanted}, but there are {torch.cuda.device_count()} GPUs, counted from 0; "
+            "correct engine.device (BELLWETHER_ENGINE_DEVICE)"
+        )
+    return f"cuda:{number}, {torch.cuda.get_device_name(number)}"
 
 
 def _watchlist(settings: Settings) -> str:

@@ -145,3 +145,9 @@ def test_folder_that_cannot_be_written_is_named(call: Callable[..., Result], tmp
     found = checks(call("--json", data_dir=tmp_path / "file"))
     assert found["data folder"]["result"] == "fail"
     assert "BELLWETHER_DATA_DIR" in found["data folder"]["detail"]
+
+
+def test_device_that_is_not_there_is_named(call: Callable[..., Result]) -> None:
+    found = checks(call("--json", engine_device="cuda:77"))["device"]
+    assert (found["result"], "BELLWETHER_ENGINE_DEVICE" in found["detail"]) == ("fail", True)
+    assert checks(call("--json", engine_device="cpu"))["device"]["result"] == "ok"
