@@ -55,11 +55,11 @@ def consume(until_end: bool, name: str | None) -> None:
 
 
 def _check(settings: Settings) -> None:
-    from monitor.sources.broker import bounds
-    from monitor.understand.bundle import check
+    from monitor.sources.kafka import check as check_broker
+    from monitor.understand.bundle import check as check_bundles
 
-    check(settings.engine)
-    bounds(settings.kafka)
+    check_bundles(settings.engine)
+    check_broker(settings)
 
 
 class Progress:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from monitor.understand.bundle import SHIPPED
 from tests.acceptance.processes import Process, environment, ok, run, until
 from tests.broker import free_port
 
@@ -107,10 +109,22 @@ def test_command_that_cannot_start_at_all_says_why_in_one_line(env: dict[str, st
     assert len(lines) == 1 and "BELLWETHER_DATABASE_URL" in lines[0]
 
 
-@pytest.mark.parametrize("command", ["consume"])
-def test_consumer_without_kafka_is_one_line_that_names_the_setting(command: str, env: dict[str, str]) -> None:
+def test_consumer_without_kafka_is_one_line_that_names_the_setting(env: dict[str, str]) -> None:
     ok(["migrate"], env)
-    done = run([command], env)
+    done = run(["consume"], env)
     assert done.returncode == 1
     lines = done.stderr.decode().splitlines()
     assert len(lines) == 1 and "BELLWETHER_KAFKA_BOOTSTRAP" in lines[0]
+
+
+def test_consumer_with_a_damaged_model_folder_is_one_line_that_names_it(env: dict[str, str], tmp_path: Path) -> None:
+    ok(["migrate"], env)
+    folder = tmp_path / "bundle"
+    shutil.copytree(SHIPPED[0], folder)
+    with (folder / "weights.safetensors").open("r+b") as weights:
+        weights.seek(100)
+        weights.write(b"damaged")
+    done = run(["consume"], env | {"BELLWETHER_ENGINE_BUNDLES": str(folder)})
+    assert done.returncode == 1
+    lines = done.stderr.decode().splitlines()
+    assert len(lines) == 1 and str(folder) in lines[0] and "engine.bundles" in lines[0]
