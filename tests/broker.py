@@ -29,6 +29,7 @@ from types import TracebackType
 
 ROOT = Path(__file__).resolve().parent.parent
 POM = ROOT / "tests" / "kafka" / "pom.xml"
+USER, PASSWORD = "analyst", "keep-this-secret"
 CLUSTER_ID = "YmVsbHdldGhlci10ZXN0cw"
 JAVA_OPTIONS = (
     "-Xms64m",
@@ -117,29 +118,32 @@ class Broker:
 
     Args:
         port: where to listen; any free one by default.
-        properties: broker settings beside or instead of the ones below.
+        keystore: PKCS#12 file with the broker's key; then it also listens at `secure_bootstrap`, with TLS and the
+            login USER and PASSWORD. The keystore has the same password.
     """
 
-    def __init__(self, port: int | None = None, properties: dict[str, str] | None = None) -> None:
+    def __init__(self, port: int | None = None, keystore: Path | None = None) -> None:
         self.port = port or free_port()
         self.bootstrap = f"127.0.0.1:{self.port}"
+        self._controller = f"127.0.0.1:{free_port()}"
+        self.secure_bootstrap = f"127.0.0.1:{free_port()}"
         self.folder = Path(tempfile.mkdtemp(prefix="bellwether-kafka-"))
         self.log = self.folder / "broker.log"
         self._classpath = f"{jars()}/*"
         self._process: subprocess.Popen[bytes] | None = None
         self._configuration = self.folder / "server.properties"
-        self._configuration.write_text("".join(f"{k}={v}\n" for k, v in self._properties(properties or {}).items()))
+        properties = self._properties() | (self._security(keystore) if keystore else {})
+        self._configuration.write_text("".join(f"{name}={value}\n" for name, value in properties.items()))
         self._java("kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", str(self._configuration))
 
-    def _properties(self, more: dict[str, str]) -> dict[str, str]:
-        controller = free_port()
+    def _properties(self) -> dict[str, str]:
         return {
             "process.roles": "broker,controller",
             "node.id": "1",
-            "controller.quorum.voters": f"1@127.0.0.1:{controller}",
+            "controller.quorum.voters": f"1@{self._controller}",
             "controller.listener.names": "CONTROLLER",
-            "listeners": f"PLAINTEXT://127.0.0.1:{self.port},CONTROLLER://127.0.0.1:{controller}",
-            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{self.port}",
+            "listeners": f"PLAINTEXT://{self.bootstrap},CONTROLLER://{self._controller}",
+            "advertised.listeners": f"PLAINTEXT://{self.bootstrap}",
             "log.dirs": str(self.folder / "data"),
             "auto.create.topics.enable": "false",
             # A killed broker may come back only once the controller has given up the one before it.
@@ -156,7 +160,21 @@ class Broker:
             "share.coordinator.state.topic.replication.factor": "1",
             "share.coordinator.state.topic.min.isr": "1",
             "log.cleaner.dedupe.buffer.size": str(4 * 1024 * 1024),
-        } | more
+        }
+
+    def _security(self, keystore: Path) -> dict[str, str]:
+        secure = f"SASL_SSL://{self.secure_bootstrap}"
+        module = "org.apache.kafka.common.security.plain.PlainLoginModule"
+        return {
+            "listeners": f"PLAINTEXT://{self.bootstrap},{secure},CONTROLLER://{self._controller}",
+            "advertised.listeners": f"PLAINTEXT://{self.bootstrap},{secure}",
+            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,SASL_SSL:SASL_SSL,CONTROLLER:PLAINTEXT",
+            "sasl.enabled.mechanisms": "PLAIN",
+            "listener.name.sasl_ssl.plain.sasl.jaas.config": f'{module} required user_{USER}="{PASSWORD}";',
+            "ssl.keystore.type": "PKCS12",
+            "ssl.keystore.location": str(keystore),
+            "ssl.keystore.password": PASSWORD,
+        }
 
     def _java(self, *arguments: str) -> None:
         command = ["java", *JAVA_OPTIONS, "-cp", self._classpath, *arguments]

@@ -7,17 +7,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
+from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import (
     AuthorizationError,
     KafkaConfigurationError,
     KafkaError,
     KafkaTimeoutError,
     SaslAuthenticationFailedError,
-    TopicAlreadyExistsError,
     UnsupportedSaslMechanismError,
 )
 from kafka.net.compat import KafkaNetClient
@@ -109,19 +108,32 @@ def connected(make: Callable[..., Client], settings: KafkaSettings, **more: Any)
         SettingsError: an option cannot be used.
     """
     tame_logging()
-    # A client that fails to come up leaves its network thread behind, and gives no handle to end it.
+    # A client that fails to come up leaves its network thread behind and gives no handle to end it, and of why its
+    # connections failed it tells nothing but its log: both are had from the part that connects.
     begun: list[KafkaNetClient] = []
+    failures: list[Exception] = []
 
     def network(**options: Any) -> KafkaNetClient:
-        begun.append(KafkaNetClient(**options))
-        return begun[-1]
+        client = KafkaNetClient(**options)
+        begun.append(client)
+        connection_to = client._manager.get_connection
+
+        def watched(*arguments: Any, **named: Any) -> Any:
+            connection = connection_to(*arguments, **named)
+            connection.init_future.add_errback(failures.append)
+            return connection
+
+        client._manager.get_connection = watched
+        return client
 
     try:
         return make(**client_options(settings) | more, kafka_client=network)
     except (KafkaError, OSError, ValueError) as error:
         for client in begun:
             client.close()
-        raise translated(error, settings) from None
+        # After a refused login the broker, to slow down guessing, often just hangs up.
+        cause = next((failure for failure in failures if refused(failure)), failures[-1] if failures else None)
+        raise translated(error, settings, cause) from None
 
 
 @contextmanager
@@ -138,23 +150,28 @@ def refused(error: Exception) -> bool:
     return isinstance(error, _REFUSALS)
 
 
-def translated(error: Exception, settings: KafkaSettings) -> BrokerError | SettingsError:
-    """An error of the library (or of the network) in our words, naming the setting to change."""
+def translated(
+    error: Exception, settings: KafkaSettings, cause: Exception | None = None
+) -> BrokerError | SettingsError:
+    """An error of the library in our words, naming the setting to change; `cause` is why connections failed."""
     where = f"Kafka at {settings.bootstrap}"
-    if isinstance(error, SaslAuthenticationFailedError | UnsupportedSaslMechanismError):
+    if any(isinstance(one, SaslAuthenticationFailedError | UnsupportedSaslMechanismError) for one in (error, cause)):
         return BrokerError(f"{where} refuses our login; check kafka.username, kafka.password and kafka.sasl_mechanism")
     if isinstance(error, AuthorizationError):
         return BrokerError(f"{where} forbids it ({_words(error)}); ask for access to kafka.topics and kafka.group")
+    if isinstance(error, KafkaTimeoutError | OSError):
+        why = f" ({_words(cause)})" if cause else ""
+        tls = "kafka.security and kafka.ca_file" if "SSL" in settings.security else "kafka.security if it asks for TLS"
+        return BrokerError(
+            f"{where} did not answer within {settings.timeout:g} s{why}; start it, or check {_SETTING}, {tls}"
+        )
     if isinstance(error, KafkaConfigurationError | ValueError):
         return SettingsError(f"Kafka cannot be used as set up: {_words(error)}; check {_SETTING} and its neighbours")
-    if isinstance(error, KafkaTimeoutError | OSError):
-        tls = "" if settings.security in ("SSL", "SASL_SSL") else "; if it speaks TLS, set kafka.security"
-        return BrokerError(f"{where} did not answer within {settings.timeout:g} s; start it or change {_SETTING}{tls}")
     return BrokerError(f"{where}: {_words(error)}; check {_SETTING}")
 
 
 def _words(error: Exception) -> str:
-    return " ".join(str(error).split())[:300] or type(error).__name__
+    return " ".join(str(error).split()).removeprefix(f"{type(error).__name__}: ")[:300] or type(error).__name__
 
 
 def tame_logging() -> None:
@@ -216,27 +233,3 @@ def lag(settings: KafkaSettings, stored: Mapping[Partition, int]) -> dict[Partit
         partition: end - start(stored.get(partition), first, end)
         for partition, (first, end) in bounds(settings).items()
     }
-
-
-def ensure_topics(settings: KafkaSettings, topics: Sequence[str], partitions: int | None) -> None:
-    """See that the topics exist; make the missing ones with so many partitions each.
-
-    Raises:
-        BrokerError: one is missing and `partitions` is None, or it cannot be made.
-    """
-    admin = connected(KafkaAdminClient, settings)
-    try:
-        with broker_errors(settings):
-            missing = sorted(set(topics) - set(admin.list_topics()))
-            if missing and partitions is None:
-                raise BrokerError(
-                    f"Kafka at {settings.bootstrap} has no topic {', '.join(missing)}; "
-                    "create it, let --partitions N create it, or name another"
-                )
-            if missing:
-                # Another producer may create it at the same moment; then it is there, which is what we want.
-                with suppress(TopicAlreadyExistsError):
-                    admin.create_topics({topic: {"num_partitions": partitions} for topic in missing})
-                admin.wait_for_topics(missing, timeout_ms=round(settings.timeout * 1000))
-    finally:
-        admin.close()

@@ -6,26 +6,31 @@ import json
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from kafka import KafkaProducer
-from kafka.errors import KafkaError, MessageSizeTooLargeError
+from kafka.errors import KafkaError
 
 from monitor.documents import Document, Rejected
-from monitor.errors import BrokerError
+from monitor.errors import ArchiveError, BrokerError
 from monitor.settings import Settings
 from monitor.sources.archive import Entry, read_feeds
-from monitor.sources.broker import connected, ensure_topics
+from monitor.sources.broker import connected
 from monitor.sources.event_time import header
+from monitor.sources.topics import ensure_topics
 
 log = logging.getLogger(__name__)
 
 IN_FLIGHT = 10_000
 """Messages that may wait for the broker's word: the library itself sets no bound to what it holds in memory."""
+
+OVERHEAD = 200
+"""Bytes that Kafka counts beside a message and its key: the batch's head, the record's, our header."""
 
 PATIENCE = 60.0
 """Seconds the library tries to deliver a message before it gives up, a restart of the broker included."""
@@ -85,8 +90,7 @@ def produce(
     kafka = settings.kafka
     news, comments = (topic, topic) if topic else (kafka.topics[0], kafka.topics[-1])
     with read_feeds(feeds, settings.sources) as feed:
-        ensure_topics(kafka, [news, comments], partitions)
-        sending = _Sending(settings)
+        sending = _Sending(settings, ensure_topics(kafka, [news, comments], partitions))
         try:
             started = time.monotonic()
             high: datetime | None = None
@@ -104,6 +108,9 @@ def produce(
                     time.sleep(max(0.0, (number + 1) / rate - (time.monotonic() - started)))
             sending.finish()
             progress(feed.position, feed.size, sending.counts)
+        except ArchiveError:
+            sending.finish()
+            raise
         finally:
             sending.close()
     return sending.counts
@@ -112,7 +119,8 @@ def produce(
 class _Sending:
     """The producer and the messages under way."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, limits: Mapping[str, int]) -> None:
+        self._limits = limits
         self._bootstrap = settings.kafka.bootstrap
         self._producer = connected(
             KafkaProducer,
@@ -121,68 +129,58 @@ class _Sending:
             enable_idempotence=True,
             delivery_timeout_ms=round(PATIENCE * 1000),
             linger_ms=20,
-            batch_size=64 * 1024,
-            max_request_size=max(1 << 20, settings.sources.max_bytes + (1 << 16)),
+            batch_size=min(64 * 1024, *limits.values()),
+            max_request_size=max(limits.values()) + (1 << 20),
             allow_auto_create_topics=False,
             metrics_enabled=False,
         )
-        self._under_way: deque[tuple[Any, bool]] = deque()
+        self._under_way: deque[Any] = deque()
         self.counts = Counts()
 
     def send(self, topic: str, entry: Entry, headers: list[tuple[str, bytes]]) -> None:
         """Hand a message over; waits while too many are under way."""
-        if isinstance(entry.content, Rejected) and entry.content.size > len(entry.raw):
-            self._skip(f"a message of {entry.content.size} bytes")
-            return
-        raw = entry.raw
+        raw, key = entry.raw, key_of(entry.content)
         if isinstance(entry.content, Document):
             raw = with_source(raw, entry.content.source)
-        try:
-            sent = self._producer.send(topic, value=raw, key=key_of(entry.content), headers=headers)
-        except MessageSizeTooLargeError:
-            self._skip(f"a message of {len(raw)} bytes")
+        size = entry.content.size if isinstance(entry.content, Rejected) else len(raw)
+        # The broker's own refusal would come too late: to an idempotent producer it is fatal.
+        if size > len(raw) or size + len(key or b"") + OVERHEAD > self._limits[topic]:
+            if not self.counts.skipped:
+                log.warning(
+                    "not sent: a message of %d bytes is too large for topic %s; others are counted", size, topic
+                )
+            self.counts.skipped += 1
             return
+        try:
+            sent = self._producer.send(topic, value=raw, key=key, headers=headers)
         except KafkaError as error:
             raise self._failed(error) from None
-        good = isinstance(entry.content, Document)
-        self._under_way.append((sent, good))
-        self._count(good, 1)
-        while len(self._under_way) > IN_FLIGHT or (self._under_way and self._under_way[0][0].is_done):
-            self._confirm(*self._under_way.popleft())
+        self._under_way.append(sent)
+        if isinstance(entry.content, Document):
+            self.counts.documents += 1
+        else:
+            self.counts.broken += 1
+        while len(self._under_way) > IN_FLIGHT or (self._under_way and self._under_way[0].is_done):
+            self._confirm(self._under_way.popleft())
 
     def finish(self) -> None:
         """Wait until Kafka has confirmed everything."""
         try:
-            self._producer.flush(timeout=PATIENCE + 10)
+            self._producer.flush(timeout=PATIENCE)
         except KafkaError as error:
             raise self._failed(error) from None
         while self._under_way:
-            self._confirm(*self._under_way.popleft())
+            self._confirm(self._under_way.popleft())
 
-    def _count(self, good: bool, number: int) -> None:
-        if good:
-            self.counts.documents += number
-        else:
-            self.counts.broken += number
-
-    def _confirm(self, sent: Any, good: bool) -> None:
+    def _confirm(self, sent: Any) -> None:
         try:
-            sent.get(timeout=PATIENCE + 10)
-        except MessageSizeTooLargeError:
-            self._count(good, -1)
-            self._skip("a message larger than the topic allows (max.message.bytes)")
+            sent.get(timeout=PATIENCE)
         except KafkaError as error:
             raise self._failed(error) from None
-        else:
-            self.counts.acknowledged += 1
-
-    def _skip(self, what: str) -> None:
-        if not self.counts.skipped:
-            log.warning("not sent: %s is too large; more of these are only counted", what)
-        self.counts.skipped += 1
+        self.counts.acknowledged += 1
 
     def _failed(self, error: KafkaError) -> BrokerError:
-        self.counts.acknowledged += sum(sent.succeeded() for sent, _ in self._under_way)
+        self.counts.acknowledged += sum(sent.succeeded() for sent in self._under_way)
         return BrokerError(
             f"Kafka at {self._bootstrap} confirmed {self.counts.acknowledged} of {self.counts.sent} messages, then "
             f"failed ({type(error).__name__}); see that it runs and start again: what is stored twice counts once"
@@ -190,7 +188,12 @@ class _Sending:
 
     def close(self) -> None:
         """Let go of the producer; what is not confirmed by now is given up."""
-        self._producer.close(timeout=5)
+        if not all(sent.is_done for sent in self._under_way):
+            # Its close() would first wait for all of it once more.
+            self._producer._sender.force_close()
+            self._producer._sender.join(2)
+        with suppress(KafkaError):
+            self._producer.close(timeout=2)
 
 
 def key_of(content: Document | Rejected) -> bytes | None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import socket
+import subprocess
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
@@ -15,7 +17,8 @@ from monitor.errors import BrokerError, SettingsError
 from monitor.sources.broker import bounds, lag
 from monitor.sources.event_time import EVENT_TIME_HIGH
 from monitor.sources.kafka import KafkaSource, check
-from tests.broker import Broker, free_port
+from monitor.sources.produce import produce
+from tests.broker import PASSWORD, USER, Broker, free_port
 from tests.kafka.fixtures import create_topic
 from tests.kafka.members import Member, kafka_settings, send, until
 
@@ -279,6 +282,56 @@ def test_broker_that_does_not_answer_is_one_clear_line_naming_the_setting(addres
 def test_address_that_is_none_is_a_settings_error():
     with pytest.raises(SettingsError, match=r"kafka\.bootstrap \(BELLWETHER_KAFKA_BOOTSTRAP\)"):
         Member(kafka_settings("localhost:ninety", "news", timeout=2))
+
+
+@pytest.fixture
+def secure_broker(tmp_path: Path, private_broker_factory: Callable[..., Broker]) -> tuple[Broker, Path]:
+    """A broker with TLS and a login, and the certificate to trust."""
+    keystore, certificate = tmp_path / "broker.p12", tmp_path / "broker.pem"
+    common = ["-alias", "broker", "-keystore", str(keystore), "-storepass", PASSWORD]
+    names = ["-dname", "CN=broker", "-ext", "san=ip:127.0.0.1", "-validity", "10"]
+    make = ["keytool", "-genkeypair", "-keyalg", "EC", "-storetype", "PKCS12", *names, *common]
+    subprocess.run(make, check=True, capture_output=True)
+    subprocess.run(
+        ["keytool", "-exportcert", "-rfc", "-file", str(certificate), *common], check=True, capture_output=True
+    )
+    return private_broker_factory(keystore=keystore), certificate
+
+
+def test_tls_and_login_are_used_and_a_refusal_names_the_settings(secure_broker: tuple[Broker, Path], tmp_path: Path):
+    broker, certificate = secure_broker
+    topic = create_topic(broker.bootstrap)
+    send(broker.bootstrap, topic, numbers(0, 10))
+    login = {"security": "SASL_SSL", "sasl_mechanism": "PLAIN", "username": USER, "password": PASSWORD}
+    trusted = login | {"ca_file": certificate, "timeout": 5}
+    with Member(kafka_settings(broker.secure_bootstrap, topic, **trusted)) as member:
+        until(lambda: len(member.messages) >= 10, member)
+    assert member.texts == numbers(0, 10)
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"published_at": "2024-07-01T11:00:00Z", "text": "fell"}')
+    assert produce([path], kafka_settings(broker.secure_bootstrap, topic, **trusted)).acknowledged == 1
+
+    with pytest.raises(BrokerError, match=r"refuses our login; check kafka\.username, kafka\.password") as caught:
+        Member(kafka_settings(broker.secure_bootstrap, topic, **(trusted | {"password": "wrong"})))
+    assert "wrong" not in str(caught.value)
+    for unfit in (login | {"timeout": 3}, {"timeout": 3}):  # the certificate is not trusted; TLS is not spoken
+        with pytest.raises(BrokerError, match="did not answer within 3 s"):
+            Member(kafka_settings(broker.secure_bootstrap, topic, **unfit))
+
+
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        ({"security": "SASL_SSL"}, "kafka.sasl_mechanism (BELLWETHER_KAFKA_SASL_MECHANISM) is not set"),
+        ({"security": "SASL_PLAINTEXT", "sasl_mechanism": "PLAIN"}, "needs kafka.username and kafka.password"),
+        ({"security": "SASL_SSL", "sasl_mechanism": "OAUTHBEARER"}, "needs kafka.password with the token"),
+        ({"security": "SSL", "ca_file": "/no/such.pem"}, "BELLWETHER_KAFKA_CA_FILE): there is no file /no/such.pem"),
+    ],
+)
+def test_security_settings_that_do_not_fit_are_named(keys: dict[str, str], words: str):
+    with pytest.raises(SettingsError) as caught:
+        check(kafka_settings("127.0.0.1:9", "news", timeout=1, **keys))
+    assert words in str(caught.value)
 
 
 def test_broker_killed_and_restarted_is_waited_for_and_nothing_is_lost(

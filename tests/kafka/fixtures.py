@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Callable, Iterator
+from typing import Any, NoReturn
 
 import pytest
 from kafka import KafkaAdminClient
@@ -19,7 +20,7 @@ from tests.broker import Broker, BrokerUnavailable
 _missing: set[str] = set()
 
 
-def _unavailable(error: BrokerUnavailable) -> None:
+def _unavailable(error: BrokerUnavailable) -> NoReturn:
     if os.environ.get("CI"):
         pytest.fail(f"CI must run the tests on Kafka, but {error}", pytrace=False)
     _missing.add(str(error))
@@ -49,15 +50,24 @@ def kafka_bootstrap() -> Iterator[str]:
 
 
 @pytest.fixture
-def private_broker() -> Iterator[Broker]:
+def private_broker_factory(request: pytest.FixtureRequest) -> Callable[..., Broker]:
+    """Starts brokers of the test's own; takes the arguments of `Broker`."""
+
+    def start(**options: Any) -> Broker:
+        try:
+            broker = Broker(**options)
+            request.addfinalizer(broker.remove)
+            return broker.start()
+        except BrokerUnavailable as error:
+            _unavailable(error)
+
+    return start
+
+
+@pytest.fixture
+def private_broker(private_broker_factory: Callable[..., Broker]) -> Broker:
     """A broker of the test's own, which it may kill and restart."""
-    try:
-        broker = Broker()
-        broker.start()
-    except BrokerUnavailable as error:
-        _unavailable(error)
-    yield broker
-    broker.remove()
+    return private_broker_factory()
 
 
 def create_topic(bootstrap: str, partitions: int = 1, name: str | None = None, **configs: str) -> str:
