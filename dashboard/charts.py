@@ -28,7 +28,7 @@ _FONT = (
 # the share of a single document is no sentiment.
 ROLL, _LEAST = 4, 5
 # Weight of the overall share in a cell of the heat map, in documents.
-_PRIOR = 4
+_PRIOR = 2
 CONFIG: Any = {"displaylogo": False, "displayModeBar": False, "responsive": True, "scrollZoom": False}
 
 
@@ -50,16 +50,14 @@ def _layout(revision: str, **more: Any) -> dict[str, Any]:
     }
 
 
-def _times(start: datetime, end: datetime) -> dict[str, Any]:
-    return {
-        "type": "date",
-        "range": [start.isoformat(), end.isoformat()],
-        "showgrid": False,
-        "zeroline": False,
-        "tickfont": {"size": 11},
-        "tickangle": 0,
-        "nticks": 8,
-    }
+_TIME = {
+    "type": "date",
+    "showgrid": False,
+    "zeroline": False,
+    "tickfont": {"size": 11},
+    "tickangle": 0,
+    "nticks": 8,
+}
 
 
 def sentiment(view: View, span: Range, counts: Mapping[datetime, Counts], stood: Sequence[Span]) -> Figure:
@@ -139,7 +137,8 @@ def sentiment(view: View, span: Range, counts: Mapping[datetime, Counts], stood:
             barmode="stack",
             hovermode="closest",
             shapes=shapes,
-            xaxis=_times(times[0], times[-1] + span.width) | {"anchor": "y2"},
+            # No range of ours: one that moves with time would undo the reader's zoom. Bars cover every bucket.
+            xaxis=_TIME | {"anchor": "y2"},
             yaxis={
                 "domain": [0.46, 1],
                 "rangemode": "tozero",
@@ -189,7 +188,7 @@ def heat(
 ) -> Figure:
     """Topics × time, coloured by the share of negatives; a cell leads to its documents.
 
-    Where documents are few the colour is drawn toward the overall share: (n⁻ + k·p) / (n + k), k = 4.
+    Where documents are few the colour is drawn toward the overall share: (n⁻ + k·p) / (n + k), k = 2.
     """
     times = span.buckets
     usual = overall.share or 0.0
@@ -234,7 +233,7 @@ def heat(
         "layout": _layout(
             span.name,
             margin={"l": 8, "r": 8, "t": 4, "b": 40},
-            xaxis=_times(times[0], times[-1] + span.width) | {"fixedrange": True},
+            xaxis=_TIME | {"range": [times[0].isoformat(), (times[-1] + span.width).isoformat()], "fixedrange": True},
             yaxis={"automargin": True, "fixedrange": True, "ticksuffix": "  ", "ticks": "", "showgrid": False},
         ),
     }
@@ -349,7 +348,7 @@ def expectation(
             },
             margin={"l": 40, "r": 12, "t": 30, "b": 40},
             shapes=shapes,
-            xaxis={"type": "date", "showgrid": False, "zeroline": False, "tickfont": {"size": 11}, "nticks": 8},
+            xaxis=_TIME,
             yaxis={"rangemode": "tozero", "zeroline": False, "nticks": 6},
         ),
     }

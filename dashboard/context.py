@@ -93,4 +93,5 @@ class Context:
             return "local"
         from flask_login import current_user
 
-        return str(current_user.name)
+        # Dash also asks for the layout once before anybody is known.
+        return str(getattr(current_user, "name", ""))

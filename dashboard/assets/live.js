@@ -55,10 +55,16 @@
         return keep();
       },
 
-      // A click on a point whose customdata begins with an address.
-      follow: function (click) {
-        var data = click && click.points && click.points[0] && click.points[0].customdata;
-        var address = Array.isArray(data) ? data[0] : data;
+      // A click on a cell of a heat map; each cell's customdata begins with an address. (Dash itself hands on
+      // customdata of points in a row only, so the cell is looked up by its place.)
+      follow: function (click, figure) {
+        var point = click && click.points && click.points[0];
+        var cells = figure && figure.data && figure.data[0];
+        if (!point || !cells || !cells.customdata) { return keep(); }
+        var at = Date.parse(String(point.x).replace(" ", "T") + "Z");
+        var column = cells.x.findIndex(function (time) { return Math.abs(Date.parse(time) - at) < 1000; });
+        var row = cells.customdata[cells.y.indexOf(point.y)];
+        var address = row && row[column] && row[column][0];
         if (typeof address === "string" && address.charAt(0) === "/") { go(address); }
         return keep();
       },

@@ -126,7 +126,7 @@ def register(app: Dash, context: Context) -> None:
             alert.state != "open",
             alert.state != "acknowledged",
             alert.state == "resolved",
-            not (alert.state == "resolved" and alert.resolved_by and alert.tracked),
+            not (alert.state == "resolved" and "open" in alert.tracked),
         )
 
     @app.callback(

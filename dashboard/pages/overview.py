@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from dash import ClientsideFunction, Dash, Input, Output, dcc, html
+from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html
 from sqlalchemy import Connection
 
 from dashboard import charts, query
@@ -100,6 +100,7 @@ def register(app: Dash, context: Context) -> None:
         ClientsideFunction("bellwether", "follow"),
         Output("overview-sink2", "data"),
         Input("overview-heat", "clickData"),
+        State("overview-heat", "figure"),
         prevent_initial_call=True,
     )
 

@@ -211,7 +211,7 @@ def raise_alert(database: Database, opened: datetime, *, id: str = ALERT, severi
                 "opened": opened,
                 "reason": reason,
                 "evidence": json.dumps(evidence, ensure_ascii=False),
-                "tracked": '{"calm": 0}',
+                "tracked": '{"open": {}}',
             },
         )
         connection.execute(

@@ -35,6 +35,7 @@ def test_overview_shows_curve_topics_and_alert_that_lead_on(page: Page, serve: S
 def test_cell_of_the_heat_map_leads_to_its_documents(page: Page, serve: Serve, record: Database) -> None:
     page.goto(serve(record))
     page.wait_for_selector("#overview-heat .heatmaplayer image")
+    page.locator("#overview-heat").scroll_into_view_if_needed()
     page.wait_for_timeout(500)
     box = page.locator("#overview-heat .nsewdrag").bounding_box()
     assert box is not None
@@ -95,7 +96,7 @@ def test_reader_who_scrolled_is_not_moved_by_news(page: Page, serve: Serve, reco
 
 def test_zoom_of_a_curve_survives_news(page: Page, serve: Serve, record: Database, now: datetime) -> None:
     page.goto(serve(record))
-    page.wait_for_selector("#overview-curve .bars path")
+    expect(page.locator("#overview-curve .bars path").first).to_be_attached()
     ranged = "() => document.querySelector('#overview-curve .js-plotly-plot').layout.xaxis.range"
     box = page.locator("#overview-curve .nsewdrag").first.bounding_box()
     assert box is not None
