@@ -123,13 +123,13 @@ class Broker:
     """
 
     def __init__(self, port: int | None = None, keystore: Path | None = None) -> None:
+        self._classpath = f"{jars()}/*"
         self.port = port or free_port()
         self.bootstrap = f"127.0.0.1:{self.port}"
         self._controller = f"127.0.0.1:{free_port()}"
         self.secure_bootstrap = f"127.0.0.1:{free_port()}"
         self.folder = Path(tempfile.mkdtemp(prefix="bellwether-kafka-"))
         self.log = self.folder / "broker.log"
-        self._classpath = f"{jars()}/*"
         self._process: subprocess.Popen[bytes] | None = None
         self._configuration = self.folder / "server.properties"
         properties = self._properties() | (self._security(keystore) if keystore else {})
