@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import closing
 from datetime import UTC, datetime
+from itertools import groupby
 from typing import Any
 
 import click
@@ -140,13 +141,15 @@ def _show(report: dict[str, Any]) -> None:
     if report["models"]:
         facts.add_row("models", ", ".join(f"{model}: {number:,}" for model, number in report["models"].items()))
     console.print(facts)
-    if report["partitions"]:
-        table = Table(box=None, padding=(0, 2), header_style="dim")
-        for heading in ("group", "partition", "next offset", "lag", "event time", "last message"):
-            table.add_column(heading, justify="right" if heading in ("next offset", "lag") else "left")
-        for row in report["partitions"]:
+    for group, rows in groupby(report["partitions"], key=lambda row: row["group"]):
+        table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+        table.add_column(f"group {group}", no_wrap=True)
+        table.add_column("next offset", justify="right")
+        table.add_column("lag", justify="right")
+        table.add_column("event time", no_wrap=True)
+        table.add_column("last message", no_wrap=True)
+        for row in rows:
             table.add_row(
-                row["group"],
                 f"{row['topic']}\\[{row['partition']}]" + (" closed" if row["closed"] else ""),
                 "-" if row["next_offset"] is None else f"{row['next_offset']:,}",
                 "-" if row["lag"] is None else f"{row['lag']:,}",
@@ -161,4 +164,4 @@ def _show(report: dict[str, Any]) -> None:
 def _moment(time: str | None) -> str:
     if time is None:
         return "-"
-    return "every minute is closed" if time.startswith(f"{END_OF_TIME:%Y}") else time[:19].replace("T", " ")
+    return "every minute is closed" if time.startswith(f"{END_OF_TIME:%Y}") else time[:16].replace("T", " ")

