@@ -32,10 +32,10 @@ class Counts:
 def counts(connection: Connection) -> Counts:
     """How much there is.
 
-    Documents are added up from the roll-ups of everything (no topic, no company): a few rows a minute of event
-    time (0.4 s for two years with a row in every minute), where counting the documents themselves would read every
-    one of them. Retention drops roll-ups by month
-    and documents by day, so on a record as old as that the number is up to a month of documents too high.
+    Documents are added up from the roll-ups of everything (no topic, no company): a few rows a minute of event time
+    (0.4 s for two years with a row in every minute), where counting the documents themselves would read every one of
+    them. Retention drops roll-ups by month and documents by day, so on a record as old as that the number is up to a
+    month of documents too high.
     """
     row = connection.execute(
         text(
