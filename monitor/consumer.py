@@ -1,19 +1,22 @@
 """From Kafka into the record: one member of the consumer group.
 
-Two threads. The one that owns the Kafka client polls and fills a buffer; it never does slow work, so the
+Three threads. The one that owns the Kafka client polls and fills a buffer; it never does slow work, so the
 member keeps its place in the group however long a batch takes, and when the buffer is full it pauses its
-partitions and goes on polling. The other takes batches from the buffer through decoding, understanding and
-the batch transaction. Postgres decides where each partition is read from: on assignment the stored offsets
-are sought, and a batch whose offsets were moved by somebody else is dropped and read again from there.
+partitions and goes on polling. The second takes batches from the buffer through decoding and understanding,
+the third through the batch transaction, so that the models work while Postgres does. Postgres decides where
+each partition is read from: on assignment the stored offsets are sought, and a batch whose offsets were moved
+by somebody else is dropped and read again from there.
 """
 
 from __future__ import annotations
 
 import logging
+import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 
 from monitor.documents import Origin
 from monitor.errors import DatabaseUnavailable, PartitionLost
@@ -59,11 +62,13 @@ class Consumer:
         self._on_batch = on_batch
         self._writer = Writer(database, self._group, settings.detection.lateness)
         self._stop = threading.Event()
-        # What the two threads share, guarded by the condition.
+        self._understood: queue.Queue[Batch | None] = queue.Queue(maxsize=1)
+        # What the threads share, guarded by the condition.
         self._changed = threading.Condition()
         self._buffer: deque[RawMessage] = deque()
-        self._working: set[Partition] = set()
-        self._committed: dict[Partition, int | None] = {}
+        self._in_hand: list[set[Partition]] = []  # of each batch between the buffer and the record
+        self._committed: dict[Partition, int | None] = {}  # what the record holds
+        self._taken: dict[Partition, int | None] = {}  # where the next batch begins
         self._resync: set[Partition] = set()
         self._failure: BaseException | None = None
         # What only the polling thread touches.
@@ -84,15 +89,20 @@ class Consumer:
         """
         source = KafkaSource(self._settings, on_assigned=self._assigned, on_revoked=self._revoked)
         try:
-            worker = threading.Thread(target=self._work, name="worker", daemon=True)
-            worker.start()
+            threads = [
+                threading.Thread(target=self._guarded, args=(work,), name=work.__name__.strip("_"), daemon=True)
+                for work in (self._understand, self._write)
+            ]
+            for thread in threads:
+                thread.start()
             try:
                 self._poll(source)
             finally:
                 self._stop.set()
                 with self._changed:
                     self._changed.notify_all()
-                worker.join()
+                for thread in threads:
+                    thread.join()
                 self._commit(source)
         finally:
             source.close()
@@ -132,7 +142,7 @@ class Consumer:
         stored = self._stored(partitions)
         with self._changed:
             for partition in partitions:
-                self._committed[partition] = stored.get(partition)
+                self._begin_at(partition, stored.get(partition))
                 self._resync.discard(partition)
         log.info(
             "reading %s",
@@ -146,10 +156,10 @@ class Consumer:
         deadline = time.monotonic() + self._settings.kafka.session_timeout / 3
         with self._changed:
             self._drop(gone)
-            while self._working & gone and time.monotonic() < deadline:
+            while any(hand & gone for hand in self._in_hand) and time.monotonic() < deadline:
                 self._changed.wait(timeout=0.1)
             for partition in gone:
-                self._committed.pop(partition, None)
+                self._forget(partition)
                 self._resync.discard(partition)
 
     def _seek_again(self, source: KafkaSource) -> None:
@@ -166,10 +176,17 @@ class Consumer:
             self._drop(again)
             for partition in again:
                 if partition in owned:
-                    self._committed[partition] = stored.get(partition)
+                    self._begin_at(partition, stored.get(partition))
                 else:
-                    self._committed.pop(partition, None)
+                    self._forget(partition)
             self._resync -= again
+
+    def _begin_at(self, partition: Partition, offset: int | None) -> None:
+        self._committed[partition] = self._taken[partition] = offset
+
+    def _forget(self, partition: Partition) -> None:
+        self._committed.pop(partition, None)
+        self._taken.pop(partition, None)
 
     def _stored(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
         def look() -> dict[Partition, int]:
@@ -188,7 +205,7 @@ class Consumer:
         """Note which partitions were read to their end, and leave when that was all we came for."""
         caught_up = source.caught_up()
         with self._changed:
-            busy = {partition_of(message) for message in self._buffer} | self._working | self._resync
+            busy = {partition_of(message) for message in self._buffer}.union(self._resync, *self._in_hand)
             # Nothing read ahead and nothing in hand: what stood before the end is in the record.
             standing = {
                 partition: self._committed[partition]
@@ -209,32 +226,50 @@ class Consumer:
         if every and all(row.closed for row in every):
             self._stop.set()
 
-    # --- the working thread ---
+    # --- the threads that work ---
 
-    def _work(self) -> None:
+    def _guarded(self, work: Callable[[], None]) -> None:
         try:
-            while (taken := self._take()) is not None:
-                self._process(*taken)
+            work()
         except DatabaseUnavailable:
             log.warning("stopped while Postgres was away; what was not stored will be read again")
         except BaseException as error:
             self._failure = error
             log.critical("the consumer stops: %s", error, exc_info=True)
         finally:
+            self._stop.set()
+
+    def _understand(self) -> None:
+        """Batches from the buffer to the writing thread; None tells it that there are no more."""
+        try:
+            while (taken := self._take()) is not None:
+                messages, begin = taken
+                self._hand_over(_batch(understand(messages, self._reader, self._settings), begin))
+        finally:
+            self._hand_over(None)
+
+    def _hand_over(self, batch: Batch | None) -> None:
+        while self._failure is None:
+            with suppress(queue.Full):
+                self._understood.put(batch, timeout=0.5)
+                return
+
+    def _write(self) -> None:
+        while (batch := self._understood.get()) is not None:
+            self._store(batch)
             with self._changed:
-                self._working = set()
+                self._in_hand.pop(0)
                 self._changed.notify_all()
 
     def _take(self) -> tuple[list[RawMessage], dict[Partition, int | None]] | None:
         """The next batch, full or what came within `batch.wait`, and the stored offsets it begins at.
 
         None when it is time to leave. The offsets are taken down here, not when the batch is written: a partition
-        that goes and comes back in between has others.
+        that goes and comes back in between has others. They are those the batch before it will leave behind; should
+        that one be lost, the comparison of offsets in the record refuses this one, too.
         """
         size = self._settings.batch.documents
         with self._changed:
-            self._working = set()
-            self._changed.notify_all()
             while not self._buffer:
                 if self._stop.is_set():
                     return None
@@ -248,13 +283,15 @@ class Consumer:
             if self._stop.is_set():
                 return None
             messages = [self._buffer.popleft() for _ in range(min(size, len(self._buffer)))]
-            self._working = {partition_of(message) for message in messages}
-            return messages, {partition: self._committed[partition] for partition in self._working}
+            following = {partition_of(message): message.offset + 1 for message in messages}
+            begin = {partition: self._taken[partition] for partition in following}
+            self._taken.update(following)
+            self._in_hand.append(set(following))
+            return messages, begin
 
-    def _process(self, messages: list[RawMessage], begin: dict[Partition, int | None]) -> None:
-        reads = understand(messages, self._reader, self._settings)
-        while reads:
-            batch = _batch(reads, begin)
+    def _store(self, batch: Batch) -> None:
+        """Write a batch, without the partitions that turn out to be another consumer's."""
+        while batch.reads:
             try:
                 written = self._database.persist(
                     lambda batch=batch: self._writer.write(batch),  # type: ignore[misc]
@@ -267,7 +304,8 @@ class Consumer:
                 with self._changed:
                     self._resync |= lost & self._committed.keys()
                     self._drop(lost)
-                reads = [read for read in reads if _partition(read.received.origin) not in lost]
+                kept = [read for read in batch.reads if _partition(read.received.origin) not in lost]
+                batch = _batch(kept, batch.begin)
                 continue
             with self._changed:
                 for partition, offset in batch.next.items():
@@ -286,7 +324,7 @@ def partition_of(message: RawMessage) -> Partition:
     return message.topic, message.partition
 
 
-def _batch(reads: list[Read], begin: dict[Partition, int | None]) -> Batch:
+def _batch(reads: list[Read], begin: Mapping[Partition, int | None]) -> Batch:
     following: dict[Partition, int] = {}
     for read in reads:
         following[_partition(read.received.origin)] = read.received.origin.offset + 1

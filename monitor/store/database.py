@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -39,6 +40,7 @@ class Database:
         self.settings = settings
         self.schema = schema or settings.database.schema_name
         self._engine: Engine | None = None
+        self._making = threading.Lock()
         self._embedded = EmbeddedPostgres(settings.data.dir / "postgres") if settings.database.url is None else None
 
     @property
@@ -51,9 +53,10 @@ class Database:
     @property
     def engine(self) -> Engine:
         """The pool. Raises DatabaseUnavailable or SettingsError when it cannot be made."""
-        if self._engine is None:
-            self._engine = self._make_engine()
-        return self._engine
+        with self._making:
+            if self._engine is None:
+                self._engine = self._make_engine()
+            return self._engine
 
     def _make_engine(self) -> Engine:
         raw = self._embedded.url() if self._embedded else self.settings.database.url.get_secret_value()  # type: ignore[union-attr]
@@ -114,8 +117,9 @@ class Database:
 
     def reset(self) -> None:
         """Forget the pool; the next use makes it anew (and starts the embedded server if it was killed)."""
-        if self._engine is not None:
-            self._engine.dispose()
+        engine = self._engine
+        if engine is not None:
+            engine.dispose()
             if self._embedded is not None:
                 self._engine = None
 

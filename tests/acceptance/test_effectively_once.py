@@ -36,32 +36,39 @@ def test_whatever_is_killed_documents_rollups_and_rejected_add_up(private_broker
     broken = [
         raw.replace(b"\n", b" ") for _, raw, _ in BROKEN if b"\n" not in raw.strip() and 0 < len(raw.strip()) < 10_000
     ]
-    feed = write_feed(tmp_path / "feed.jsonl", [*good[:900], *broken, *good[900:], *good[100 : 100 + REPEATED]])
+    parts = [[*good[:400], *broken, *good[400:600]], good[600:1200], [*good[1200:], *good[100 : 100 + REPEATED]]]
+    feeds = [write_feed(tmp_path / f"feed{i}.jsonl", part) for i, part in enumerate(parts)]
     ok(["migrate"], env)
-    ok(["produce", "--topic", topic, str(feed)], env)
     database = Database(load(env).settings)
 
+    def produce(part: int) -> None:
+        ok(["produce", "--topic", topic, str(feeds[part])], env)
+
     def count(what: str) -> int:
-        with database.transaction() as connection:
-            return int(connection.execute(text(f"SELECT {what}")).scalar() or 0)
+        def ask() -> int:
+            with database.transaction() as connection:
+                return int(connection.execute(text(f"SELECT {what}")).scalar() or 0)
 
-    def stored() -> int:
-        return int(database.persist(lambda: count("count(*) FROM documents"), what="the test"))
+        return int(database.persist(ask, what="the test"))
 
+    def stored(at_least: int, when: str) -> None:
+        until(lambda: count("count(*) FROM documents") >= at_least, seconds=120, what=f"{at_least} documents {when}")
+
+    produce(0)
     consumers = [Process(["consume"], env), Process(["consume"], env)]
     try:
-        until(lambda: stored() >= 150, seconds=90, what="the first documents")
+        stored(100, "at the start")
         consumers[0].kill()
         consumers[0] = Process(["consume"], env)
         until(lambda: "reading" in consumers[0].output, seconds=60, what="the restarted consumer in the group")
-        at = stored()
-        until(lambda: stored() >= min(at + 100, GOOD), seconds=60, what="documents after a consumer was killed")
+        produce(1)
+        stored(700, "after a consumer was killed")
         private_broker.kill()
         private_broker.restart()
-        at = stored()
-        until(lambda: stored() >= min(at + 200, GOOD), seconds=90, what="documents after the broker was killed")
+        produce(2)
+        stored(1_300, "after the broker was killed")
         os.kill(int((tmp_path / "data" / "postgres" / "postmaster.pid").read_text().split()[0]), signal.SIGKILL)
-        until(lambda: stored() >= GOOD, seconds=120, what="every document after Postgres was killed")
+        stored(GOOD, "after Postgres was killed")
         sent = len(good) + len(broken) + REPEATED
         read = "sum(next_offset) FROM positions"
         until(lambda: count(read) == sent, seconds=60, what=f"every offset ({sent})")
