@@ -60,8 +60,18 @@ _TIME = {
 }
 
 
-def sentiment(view: View, span: Range, counts: Mapping[datetime, Counts], stood: Sequence[Span]) -> Figure:
-    """Share of negatives above, volume by sentiment below; alerts as shaded spans."""
+def sentiment(
+    view: View,
+    span: Range,
+    counts: Mapping[datetime, Counts],
+    stood: Sequence[Span],
+    zoom: Sequence[str] | None = None,
+) -> Figure:
+    """Share of negatives above, volume by sentiment below; alerts as shaded spans.
+
+    Args:
+        zoom: the two ends of what the reader zoomed to, as plotly named them.
+    """
     times = span.buckets
     x = [time.isoformat() for time in times]
     cells = [counts.get(time, Counts()) for time in times]
@@ -137,10 +147,10 @@ def sentiment(view: View, span: Range, counts: Mapping[datetime, Counts], stood:
             barmode="stack",
             hovermode="closest",
             shapes=shapes,
-            # No range of ours: one that moves with time would undo the reader's zoom. Bars cover every bucket.
-            xaxis=_TIME | {"anchor": "y2"},
+            xaxis=_TIME | {"anchor": "y2", "range": list(zoom or (x[0], (times[-1] + span.width).isoformat()))},
             yaxis={
                 "domain": [0.46, 1],
+                "fixedrange": True,
                 "rangemode": "tozero",
                 "tickformat": ".0%",
                 "zeroline": False,
@@ -149,6 +159,7 @@ def sentiment(view: View, span: Range, counts: Mapping[datetime, Counts], stood:
             },
             yaxis2={
                 "domain": [0, 0.38],
+                "fixedrange": True,
                 "rangemode": "tozero",
                 "zeroline": False,
                 "nticks": 4,

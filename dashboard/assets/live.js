@@ -14,6 +14,7 @@
     return plainFetch.apply(null, arguments).then(function (answer) {
       if (answer.status === 401) {
         window.location.assign("/login?next=" + encodeURIComponent(window.location.pathname + window.location.search));
+        return new Promise(function () {});  // the page is about to go; nobody needs an answer
       }
       return answer;
     });
@@ -67,6 +68,16 @@
         var address = row && row[column] && row[column][0];
         if (typeof address === "string" && address.charAt(0) === "/") { go(address); }
         return keep();
+      },
+
+      // The stretch of time the reader zoomed to; another time range ends the zoom. (plotly.js 4.1 forgets a zoom
+      // at the next figure, whatever uirevision says.)
+      zoom: function (layout) {
+        if (window.dash_clientside.callback_context.triggered_id === "overview-range") { return null; }
+        if (layout && layout["xaxis.range[0]"] !== undefined) {
+          return [layout["xaxis.range[0]"], layout["xaxis.range[1]"]];
+        }
+        return layout && layout["xaxis.autorange"] ? null : keep();
       },
 
       clock: function (_, pulse, labels) {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html
+from dash import ClientsideFunction, Dash, Input, Output, State, ctx, dcc, html
 from sqlalchemy import Connection
 
 from dashboard import charts, query
@@ -84,6 +84,7 @@ def layout(view: View, search: str) -> Any:
             html.Div([ranking("topic"), ranking("company")], className="row halves"),
             dcc.Store(id="overview-sink"),
             dcc.Store(id="overview-sink2"),
+            dcc.Store(id="overview-zoom"),
         ],
         className="overview",
     )
@@ -101,6 +102,14 @@ def register(app: Dash, context: Context) -> None:
         Output("overview-sink2", "data"),
         Input("overview-heat", "clickData"),
         State("overview-heat", "figure"),
+        prevent_initial_call=True,
+    )
+
+    app.clientside_callback(
+        ClientsideFunction("bellwether", "zoom"),
+        Output("overview-zoom", "data"),
+        Input("overview-curve", "relayoutData"),
+        Input("overview-range", "value"),
         prevent_initial_call=True,
     )
 
@@ -148,8 +157,9 @@ def register(app: Dash, context: Context) -> None:
         Input("overview-lang", "value"),
         Input("overview-kind", "value"),
         Input("overview-series", "value"),
+        State("overview-zoom", "data"),
     )
-    def curve(_revision: str, name: str, lang: str | None, kind: str | None, series: str | None) -> Any:
+    def curve(_revision: str, name: str, lang: str | None, kind: str | None, series: str | None, zoom: Any) -> Any:
         view = context.view()
         by, _, id = query.clean(series).partition(":")
         topic, company = (id if by == "topic" else "", id if by == "company" else "")
@@ -161,7 +171,9 @@ def register(app: Dash, context: Context) -> None:
             counts = curves.curve(connection, window, span.width, topic=topic, company=company)
             stood = alert_pages.spans(connection, span.start, span.end, topic=topic, company=company)
         hint = view.t("curve_hint", roll=view.span(span.width * charts.ROLL), width=view.span(span.width))
-        return charts.sentiment(view, span, counts, stood), hint
+        # The zoom is that of the range that was shown before; with another range it is over.
+        kept = zoom if ctx.triggered_id != "overview-range" else None
+        return charts.sentiment(view, span, counts, stood, kept), hint
 
     @app.callback(
         Output("overview-heat", "figure"),
