@@ -106,7 +106,9 @@ def test_settings_of_the_kafka_service_start_a_broker(private_broker: Broker, mo
     from kafka import KafkaConsumer
 
     monkeypatch.setattr("tests.broker.CLUSTER_ID", SERVICES["kafka"]["environment"]["CLUSTER_ID"])
-    with Broker(ports["9092"], properties):
+    usual = Broker._properties
+    monkeypatch.setattr(Broker, "_properties", lambda self: usual(self) | properties)
+    with Broker(ports["9092"]):
         for port in (ports["9092"], ports["19092"]):
             consumer = KafkaConsumer(bootstrap_servers=f"127.0.0.1:{port}", bootstrap_timeout_ms=20_000)
             assert consumer.topics() == set()
