@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import logging
 import os
+import signal
 import sys
 
 import click
@@ -90,6 +91,8 @@ def bellwether(verbose: bool, quiet: bool) -> None:
 
 def main() -> None:
     """Run the command; an error a user can cause is one line on standard error and status 1."""
+    # The default action of SIGTERM runs no exit handlers, and the embedded Postgres is stopped by one.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         bellwether(standalone_mode=False)
     except click.exceptions.Abort:
