@@ -70,10 +70,13 @@ class LinearTraining(_Part):
     low: int = Field(1, ge=1, description="shortest n-gram, in characters")
     high: int = Field(4, ge=1, le=8, description="longest n-gram")
     buckets: int = Field(2**18, ge=2**8, le=2**22, description="hash buckets of the sentiment model")
-    sentiment_c: float = Field(1.0, gt=0, description="inverse strength of regularisation")
+    sentiment_c: float = Field(0.3, gt=0, description="inverse strength of regularisation")
     topics_c: float = Field(4.0, gt=0)
     negative_weight: float = Field(0.0, ge=0, description="weight of texts known only to be negative or not")
-    keep: int = Field(200_000, ge=1, description="n-grams kept, those seen in most texts")
+    least: int = Field(2, ge=1, description="an n-gram's bucket counts when at least so many texts fill it")
+    words: str | None = Field(None, description="word list (TOML) that labels texts without a sentiment weakly")
+    words_weight: float = Field(0.0, ge=0, description="weight of texts labelled by the word list")
+    each_word: float = Field(0.0, ge=0, description="weight of each word of the list as a text of its own")
     held_out: float = Field(0.1, gt=0, lt=0.5)
     seed: int = 13
 
@@ -86,6 +89,7 @@ class Recipe(_Part):
     kind: Literal["encoder", "ngrams"]
     languages: list[str] = Field(min_length=1)
     summary: str = ""
+    chosen: str = Field("", description="how its values were arrived at, and what was seen of the test files meanwhile")
     limits: list[str] = Field(default_factory=list, description="what the card warns of")
     train: list[DataFile] = Field(min_length=1)
     test: list[DataFile] = Field(default_factory=list)

@@ -32,11 +32,18 @@ class Network(nn.Module):
         self.topics = nn.Linear(hidden, topics)
         nn.init.constant_(self.topics.bias, -3.0)  # a topic is rare: start there, not at one half
 
+    def pooled(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """Pooled states (batch, hidden), in float32, of (batch, length) token ids and their 0/1 mask."""
+        states = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+        return pool(states.float(), attention_mask, self.pooling)
+
+    def heads(self, pooled: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits of pooled states: sentiment (batch, 3) and topics (batch, topics), in float32."""
+        return self.sentiment(pooled).float(), self.topics(pooled).float()
+
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, Tensor]:
         """Logits of (batch, length) token ids: sentiment (batch, 3) and topics (batch, topics), in float32."""
-        states = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
-        pooled = self.dropout(pool(states.float(), attention_mask, self.pooling))
-        return self.sentiment(pooled).float(), self.topics(pooled).float()
+        return self.heads(self.dropout(self.pooled(input_ids, attention_mask)))
 
 
 def pool(states: Tensor, mask: Tensor, pooling: Pooling) -> Tensor:

@@ -1,0 +1,45 @@
+"""What runs a model: one file a kind. Each gives raw logits; calibration and decisions are not theirs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Logits:
+    """Raw outputs, one row a window; a text has one window or, when it is long, several in a row.
+
+    Attributes:
+        sentiment: float32 (windows, 3), in the order of `documents.LABELS`.
+        topics: float32 (windows, topics), in the order of the manifest.
+        starts: int (texts,), the row of each text's first window.
+        weights: float64 (windows,), how much of its text a window holds; those of a text sum to 1.
+    """
+
+    sentiment: NDArray[np.float32]
+    topics: NDArray[np.float32]
+    starts: NDArray[np.int64]
+    weights: NDArray[np.float64]
+
+    def pooled(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(windows, n) values to (texts, n) weighted means."""
+        if len(self.starts) == len(values):
+            return values
+        pooled: NDArray[np.float64] = np.add.reduceat(values * self.weights[:, None], self.starts, axis=0)
+        return pooled
+
+
+class Runtime(Protocol):
+    """A network that is ready to run.
+
+    A text's logits are the same to the last bit whatever other texts are asked about with it.
+    """
+
+    def logits(self, texts: Sequence[str]) -> Logits:
+        """Logits of each text's windows; at least one window a text. No text makes it raise."""
+        ...

@@ -1,0 +1,109 @@
+"""The engine: routes each text to the bundle of its language and turns probabilities into decisions."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.documents import Sentiment, TopicScore
+from monitor.errors import SettingsError
+from monitor.settings import EngineSettings
+from monitor.understand import bundle as bundles
+from monitor.understand.bundle import Bundle, Manifest
+from monitor.understand.topics import Taxonomy, load_taxonomy
+
+log = logging.getLogger(__name__)
+
+DIGITS = 4
+"""Probabilities are rounded to this many decimals before anything is decided on them or stored."""
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What a model says of one text.
+
+    `model` is name@version. `topics` are those whose probability reaches the topic's threshold, highest first;
+    of equals the one that comes first in the alphabet. There may be none.
+    """
+
+    model: str
+    sentiment: Sentiment
+    topics: tuple[TopicScore, ...]
+
+
+class Engine:
+    """All bundles of the settings, loaded.
+
+    A text's scores depend on the text alone: not on the batch it came in, nor on the order.
+
+    Raises:
+        BundleError: a model folder cannot be used; cheap checks of all come before the first is loaded.
+        SettingsError: the taxonomy or the device cannot be used, or a model knows a topic the taxonomy does not.
+    """
+
+    def __init__(self, settings: EngineSettings) -> None:
+        manifests = bundles.check(settings)
+        taxonomy = load_taxonomy(settings.topics)
+        for manifest in manifests:
+            _check_topics(manifest, taxonomy)
+        self._bundles: dict[str, Bundle] = {}
+        for folder, manifest in zip(bundles.folders(settings), manifests, strict=True):
+            loaded = bundles.load_bundle(
+                folder, device=settings.device, threads=settings.threads, tokens=settings.tokens
+            )
+            log.info("model %s reads %s", manifest.model, ", ".join(manifest.languages))
+            self._bundles.update(dict.fromkeys(manifest.languages, loaded))
+
+    @property
+    def languages(self) -> frozenset[str]:
+        """The languages some bundle covers (ISO 639-1)."""
+        return frozenset(self._bundles)
+
+    @property
+    def models(self) -> Mapping[str, str]:
+        """Language → name@version of the bundle that reads it."""
+        return {language: loaded.manifest.model for language, loaded in self._bundles.items()}
+
+    def score(self, texts: Sequence[str], langs: Sequence[str]) -> list[Scored | None]:
+        """Score each text with the bundle of its language; None where no bundle covers it.
+
+        No text makes it raise: empty ones, 100,000 characters, lone surrogates get a score like any other.
+        """
+        found: list[Scored | None] = [None] * len(texts)
+        groups: dict[str, list[int]] = {}
+        for index, lang in enumerate(langs):
+            if lang in self._bundles:
+                groups.setdefault(self._bundles[lang].manifest.model, []).append(index)
+        for members in groups.values():
+            loaded = self._bundles[langs[members[0]]]
+            sentiment, topics = loaded.probabilities([texts[index] for index in members])
+            for index, scored in zip(members, decide(loaded.manifest, sentiment, topics), strict=True):
+                found[index] = scored
+        return found
+
+
+def decide(manifest: Manifest, sentiment: NDArray[np.float64], topics: NDArray[np.float64]) -> list[Scored]:
+    """Probabilities (texts, 3) and (texts, topics) to scores, everything decided on rounded values."""
+    sentiment = np.round(sentiment, DIGITS)
+    topics = np.round(topics, DIGITS)
+    least = np.array([manifest.thresholds[topic] for topic in manifest.topics])
+    model = manifest.model
+    scored = []
+    for three, row, passed in zip(sentiment.tolist(), topics.tolist(), topics >= least, strict=True):
+        named = [TopicScore(manifest.topics[place], row[place]) for place in np.flatnonzero(passed)]
+        named.sort(key=lambda topic: (-topic.probability, topic.id))
+        scored.append(Scored(model, Sentiment(*three), tuple(named)))
+    return scored
+
+
+def _check_topics(manifest: Manifest, taxonomy: Taxonomy) -> None:
+    unknown = [topic for topic in manifest.topics if topic not in taxonomy]
+    if unknown:
+        raise SettingsError(
+            f"{taxonomy.path}: lacks {', '.join(unknown)}, which model {manifest.model} gives; "
+            "add them there or choose other models with engine.bundles"
+        )

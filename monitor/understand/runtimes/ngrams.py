@@ -1,0 +1,123 @@
+"""Linear bundles over hashed character n-grams: no words to segment, small, quick on any CPU.
+
+A text becomes counts of its character n-grams in hash buckets (MurmurHash3), dampened as 1 + ln(count), weighted by
+the bucket's inverse document frequency and scaled to length 1; two linear heads read that vector. Each text's row
+is computed by itself, so its logits do not depend on the others.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.understand.normalise import normalise
+from monitor.understand.runtimes import Logits
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+
+    from monitor.understand.bundle import Manifest, Ngrams
+
+MAX_CHARS = 2000
+"""A text is read this far; the rest is not looked at."""
+_DIGITS = re.compile(r"\d+")
+
+
+def fold(text: str) -> str:
+    """The form n-grams are taken from: normalised, width-folded (NFKC), lower case, each number a single 0.
+
+    >>> fold("净利润同比增长３５％ https://t.cn/x")
+    '净利润同比增长0% http'
+    """
+    text = unicodedata.normalize("NFKC", normalise(text[: 4 * MAX_CHARS]))[:MAX_CHARS]
+    return _DIGITS.sub("0", text.lower())
+
+
+class Hasher:
+    """Texts to sparse rows of dampened n-gram counts, before any weighting."""
+
+    def __init__(self, ngrams: Ngrams) -> None:
+        from sklearn.feature_extraction.text import HashingVectorizer
+
+        self.buckets = ngrams.buckets
+        self._hash = HashingVectorizer(
+            analyzer="char",
+            ngram_range=(ngrams.low, ngrams.high),
+            n_features=ngrams.buckets,
+            alternate_sign=False,
+            norm=None,
+            lowercase=False,
+            dtype=np.float64,
+        )
+
+    def counts(self, texts: Sequence[str]) -> csr_matrix:
+        """(texts, buckets) with 1 + ln(count) where an n-gram falls."""
+        rows: Any = self._hash.transform([fold(text) for text in texts])
+        rows.data = 1.0 + np.log(rows.data)
+        return rows
+
+
+def weighted(rows: csr_matrix, idf: NDArray[np.float64]) -> csr_matrix:
+    """Rows times idf, each scaled to length 1; a row of zeros stays one."""
+    rows = rows.copy()
+    rows.data *= idf[rows.indices]
+    sizes = np.diff(rows.indptr)
+    squares = np.zeros(len(sizes))
+    some = sizes > 0
+    if some.any():
+        squares[some] = np.add.reduceat(rows.data**2, rows.indptr[:-1][some])
+    rows.data /= np.repeat(np.sqrt(np.where(some, squares, 1.0)), sizes)
+    return rows
+
+
+class NgramRuntime:
+    """The two heads, ready to run."""
+
+    def __init__(
+        self, hasher: Hasher, idf: NDArray[np.float64], weight: NDArray[np.float64], bias: NDArray[np.float64]
+    ) -> None:
+        self._hasher = hasher
+        self._idf = idf
+        self._weight = weight  # (buckets, 3 + topics), so that a text reads whole rows
+        self._bias = bias
+
+    @classmethod
+    def load(cls, folder: Path, manifest: Manifest) -> NgramRuntime:
+        """Read the weights of a checked bundle; see `bundle.load_bundle`."""
+        from safetensors.numpy import load_file
+
+        if manifest.ngrams is None:
+            raise ValueError("no n-grams described")
+        tensors = load_file(folder / "weights.safetensors")
+        topics, buckets = len(manifest.topics), manifest.ngrams.buckets
+        wanted = {
+            "idf": (buckets,),
+            "sentiment.weight": (3, buckets),
+            "sentiment.bias": (3,),
+            "topics.weight": (topics, buckets),
+            "topics.bias": (topics,),
+        }
+        for name, shape in wanted.items():
+            if tensors[name].shape != shape:
+                raise ValueError(f"{name} has shape {tensors[name].shape} instead of {shape}")
+        both = [
+            np.concatenate([tensors[f"sentiment.{part}"], tensors[f"topics.{part}"]]) for part in ("weight", "bias")
+        ]
+        weight = np.ascontiguousarray(both[0].astype(np.float64).T)
+        return cls(Hasher(manifest.ngrams), tensors["idf"].astype(np.float64), weight, both[1].astype(np.float64))
+
+    def logits(self, texts: Sequence[str]) -> Logits:
+        """Logits of each text, one window each, read as far as MAX_CHARS."""
+        starts, weights = np.arange(len(texts)), np.ones(len(texts))
+        if not texts:
+            none = np.empty((0, len(self._bias)), np.float32)
+            return Logits(none[:, :3], none[:, 3:], starts, weights)
+        rows = weighted(self._hasher.counts(texts), self._idf)
+        found = (np.asarray(rows @ self._weight) + self._bias).astype(np.float32)
+        return Logits(found[:, :3], found[:, 3:], starts, weights)

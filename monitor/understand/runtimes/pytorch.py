@@ -1,0 +1,176 @@
+"""Transformer bundles on PyTorch: float32 on the CPU, bfloat16 on a GPU.
+
+Batch invariance. Matrix libraries choose how to add up by the shape of the matrices, so the same text can get
+other last bits in other company. Here every forward pass over windows of one length has the same shape, whatever
+is asked: windows are padded to a fixed ladder of lengths, a pass always has the same number of rows for its
+length, and missing rows are filled with an empty text. The heads run over fixed blocks of rows likewise. What a
+text gets then depends on the text alone.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_file
+
+from monitor.errors import BundleError, SettingsError
+from monitor.understand.encoders import find_encoder, load_encoder, load_tokenizer
+from monitor.understand.network import Network, merge_adapters
+from monitor.understand.normalise import normalise
+from monitor.understand.runtimes import Logits
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+    from monitor.understand.bundle import Manifest
+
+log = logging.getLogger(__name__)
+
+STEP = 16
+"""Windows are padded to a multiple of this many tokens."""
+MAX_WINDOWS = 16
+"""A text is read as far as this many windows reach (2,016 tokens at 128 a window); the rest is not looked at."""
+CPU_TOKENS = 512
+"""Padded tokens of a pass on a CPU: more is not faster there, and would waste more on filling."""
+_CHARS_A_TOKEN = 16
+
+
+class EncoderRuntime:
+    """An encoder with merged adapters and its two heads, ready to run."""
+
+    def __init__(
+        self, network: Network, tokenizer: Tokenizer, *, max_tokens: int, pad: int, device: torch.device, tokens: int
+    ) -> None:
+        self._network = network.eval().to(device)
+        self._device = device
+        self._half = device.type == "cuda"
+        if self._half:
+            self._network.encoder.to(torch.bfloat16)
+        self._tokenizer = tokenizer
+        self._prefix, self._suffix = _frame(tokenizer)
+        self._room = max_tokens - len(self._prefix) - len(self._suffix)
+        self._max_chars = MAX_WINDOWS * max_tokens * _CHARS_A_TOKEN
+        self._max_tokens = max_tokens
+        self._pad = pad
+        self._tokens = tokens if self._half else min(tokens, CPU_TOKENS)
+
+    @classmethod
+    def load(cls, folder: Path, manifest: Manifest, *, device: str, threads: int, tokens: int) -> EncoderRuntime:
+        """Build the network of a checked bundle; see `bundle.load_bundle`."""
+        if manifest.encoder is None:
+            raise ValueError("no encoder named")
+        where = _device(device)
+        if threads and where.type == "cpu":
+            torch.set_num_threads(threads)
+        base = find_encoder(manifest.encoder.source, beside=folder)
+        encoder = load_encoder(base)
+        tensors = load_file(folder / "weights.safetensors")
+        network = Network(encoder, pooling=manifest.encoder.pooling, topics=len(manifest.topics))
+        adapters = {
+            name.removeprefix("encoder."): tensors.pop(name) for name in list(tensors) if name.startswith("encoder.")
+        }
+        if adapters:
+            merge_adapters(encoder, adapters, scale=manifest.encoder.alpha / manifest.encoder.rank)
+        heads = {"sentiment.weight", "sentiment.bias", "topics.weight", "topics.bias"}
+        if set(tensors) != heads:
+            raise ValueError(f"tensors {sorted(set(tensors) ^ heads)} missing or unknown")
+        network.load_state_dict({name: value.float() for name, value in tensors.items()}, strict=False)
+        longest = int(getattr(encoder.config, "max_position_embeddings", manifest.encoder.max_tokens))
+        if manifest.encoder.max_tokens > longest:
+            raise BundleError(f"{folder}: max_tokens is over the {longest} positions of its encoder (engine.bundles)")
+        tokenizer = load_tokenizer(base)
+        pad = int(getattr(encoder.config, "pad_token_id", 0) or 0)
+        return cls(network, tokenizer, max_tokens=manifest.encoder.max_tokens, pad=pad, device=where, tokens=tokens)
+
+    def logits(self, texts: Sequence[str]) -> Logits:
+        """Logits of each text; a long one is split into windows of about equal length, at most MAX_WINDOWS."""
+        windows, starts, weights = self._windows(texts)
+        # The same window twice (a retweet, a syndicated copy) is computed once.
+        place: dict[tuple[int, ...], int] = {}
+        rows = np.array([place.setdefault(window, len(place)) for window in windows], np.int64)
+        sentiment, topics = self._heads(self._pooled(list(place)))
+        return Logits(sentiment[rows], topics[rows], starts, weights)
+
+    def _windows(self, texts: Sequence[str]) -> tuple[list[tuple[int, ...]], NDArray[np.int64], NDArray[np.float64]]:
+        cut = [normalise(text[: 4 * self._max_chars])[: self._max_chars] for text in texts]
+        windows: list[tuple[int, ...]] = []
+        starts = np.empty(len(texts), np.int64)
+        weights: list[float] = []
+        for index, encoding in enumerate(self._tokenizer.encode_batch_fast(cut, add_special_tokens=False)):
+            starts[index] = len(windows)
+            ids = encoding.ids[: MAX_WINDOWS * self._room]
+            parts = max(1, -(-len(ids) // self._room))
+            bounds = [len(ids) * part // parts for part in range(parts + 1)]
+            for begin, end in pairwise(bounds):
+                windows.append((*self._prefix, *ids[begin:end], *self._suffix))
+                weights.append((end - begin) / len(ids) if ids else 1.0)
+        return windows, starts, np.array(weights)
+
+    def _pooled(self, windows: Sequence[tuple[int, ...]]) -> NDArray[np.float32]:
+        """Pooled states (windows, hidden) of token ids."""
+        pooled = np.empty((len(windows), self._network.sentiment.in_features), np.float32)
+        ladder: dict[int, list[int]] = {}
+        for index, window in enumerate(windows):
+            ladder.setdefault(self._padded(len(window)), []).append(index)
+        empty = (*self._prefix, *self._suffix)
+        for length, members in sorted(ladder.items()):
+            rows = max(1, self._tokens // length)
+            for begin in range(0, len(members), rows):
+                part = members[begin : begin + rows]
+                ids = np.full((rows, length), self._pad, np.int64)
+                mask = np.zeros((rows, length), np.int64)
+                for row in range(rows):
+                    window = windows[part[row]] if row < len(part) else empty
+                    ids[row, : len(window)] = window
+                    mask[row, : len(window)] = 1
+                pooled[part] = self._forward(ids, mask)[: len(part)]
+        return pooled
+
+    def _padded(self, length: int) -> int:
+        return min(-(-length // STEP) * STEP, max(self._max_tokens, length))
+
+    @torch.inference_mode()
+    def _forward(self, ids: NDArray[np.int64], mask: NDArray[np.int64]) -> NDArray[np.float32]:
+        states = self._network.pooled(torch.from_numpy(ids).to(self._device), torch.from_numpy(mask).to(self._device))
+        return states.float().cpu().numpy()
+
+    @torch.inference_mode()
+    def _heads(self, pooled: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        block = 64
+        count = len(pooled)
+        padded = np.zeros((-(-count // block) * block, pooled.shape[1]), np.float32)
+        padded[:count] = pooled
+        parts = [self._network.heads(part.to(self._device)) for part in torch.from_numpy(padded).split(block)]
+        if not parts:
+            return np.empty((0, 3), np.float32), np.empty((0, self._network.topics.out_features), np.float32)
+        sentiment = torch.cat([part[0] for part in parts]).cpu().numpy()
+        topics = torch.cat([part[1] for part in parts]).cpu().numpy()
+        return sentiment[:count], topics[:count]
+
+
+def _frame(tokenizer: Tokenizer) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The special tokens the tokenizer puts before and after a text."""
+    plain = tokenizer.encode("a", add_special_tokens=False).ids
+    framed = tokenizer.encode("a").ids
+    for begin in range(len(framed) - len(plain) + 1):
+        if framed[begin : begin + len(plain)] == plain:
+            return tuple(framed[:begin]), tuple(framed[begin + len(plain) :])
+    raise ValueError("the tokenizer changes a text when it frames it")
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = torch.device(name)
+    if device.type == "cuda":
+        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if (device.index or 0) >= count:
+            raise SettingsError(f"engine.device is {name}, but there are {count} GPUs here; set it to auto or cpu")
+    return device
