@@ -117,7 +117,7 @@ def _words_as_texts(name: str) -> tuple[list[str], NDArray[np.int64]]:
 
 
 def _read_words(name: str) -> tuple[list[str], list[str]]:
-    path = Path(name) if "/" in name else RECIPES / name
+    path = Path(name) if "/" in name else RECIPES / "words" / name
     try:
         tree = tomllib.loads(path.read_text(encoding="utf-8"))
         return list(tree["positive"]), list(tree["negative"])

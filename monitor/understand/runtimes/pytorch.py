@@ -48,11 +48,11 @@ class EncoderRuntime:
     def __init__(
         self, network: Network, tokenizer: Tokenizer, *, max_tokens: int, pad: int, device: torch.device, tokens: int
     ) -> None:
-        self._network = network.eval().to(device)
+        self.network = network.eval().to(device)
         self._device = device
         self._half = device.type == "cuda"
         if self._half:
-            self._network.encoder.to(torch.bfloat16)
+            self.network.encoder.to(torch.bfloat16)
         self._tokenizer = tokenizer
         self._prefix, self._suffix = _frame(tokenizer)
         self._room = max_tokens - len(self._prefix) - len(self._suffix)
@@ -115,7 +115,7 @@ class EncoderRuntime:
 
     def _pooled(self, windows: Sequence[tuple[int, ...]]) -> NDArray[np.float32]:
         """Pooled states (windows, hidden) of token ids."""
-        pooled = np.empty((len(windows), self._network.sentiment.in_features), np.float32)
+        pooled = np.empty((len(windows), self.network.sentiment.in_features), np.float32)
         ladder: dict[int, list[int]] = {}
         for index, window in enumerate(windows):
             ladder.setdefault(self._padded(len(window)), []).append(index)
@@ -138,7 +138,7 @@ class EncoderRuntime:
 
     @torch.inference_mode()
     def _forward(self, ids: NDArray[np.int64], mask: NDArray[np.int64]) -> NDArray[np.float32]:
-        states = self._network.pooled(torch.from_numpy(ids).to(self._device), torch.from_numpy(mask).to(self._device))
+        states = self.network.pooled(torch.from_numpy(ids).to(self._device), torch.from_numpy(mask).to(self._device))
         return states.float().cpu().numpy()
 
     @torch.inference_mode()
@@ -147,9 +147,9 @@ class EncoderRuntime:
         count = len(pooled)
         padded = np.zeros((-(-count // block) * block, pooled.shape[1]), np.float32)
         padded[:count] = pooled
-        parts = [self._network.heads(part.to(self._device)) for part in torch.from_numpy(padded).split(block)]
+        parts = [self.network.heads(part.to(self._device)) for part in torch.from_numpy(padded).split(block)]
         if not parts:
-            return np.empty((0, 3), np.float32), np.empty((0, self._network.topics.out_features), np.float32)
+            return np.empty((0, 3), np.float32), np.empty((0, self.network.topics.out_features), np.float32)
         sentiment = torch.cat([part[0] for part in parts]).cpu().numpy()
         topics = torch.cat([part[1] for part in parts]).cpu().numpy()
         return sentiment[:count], topics[:count]

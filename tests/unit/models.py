@@ -1,0 +1,107 @@
+"""Small models the tests make for themselves: a BERT of two layers and bundles upon it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from monitor.understand.encoders import digests, sha256
+
+WORDS = [
+    "profit",
+    "loss",
+    "bank",
+    "rises",
+    "falls",
+    "shares",
+    "oil",
+    "deal",
+    "fraud",
+    "record",
+    "quarter",
+    "bond",
+    "market",
+    "the",
+    "a",
+    "of",
+    "in",
+    "http",
+]
+TOPICS = ["dividend", "earnings", "macro"]
+
+
+def make_encoder(folder: Path, *, seed: int = 0, hidden: int = 32) -> Path:
+    """A BERT with random weights and a WordPiece tokenizer that knows letters and some words."""
+    import torch
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+    from transformers import BertConfig, BertModel
+
+    letters = [chr(code) for code in range(33, 127)]
+    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *letters, *("##" + letter for letter in letters), *WORDS]
+    ids = {token: index for index, token in enumerate(dict.fromkeys(vocabulary))}
+    tokenizer = Tokenizer(models.WordPiece(ids, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", ids["[CLS]"]), ("[SEP]", ids["[SEP]"])]
+    )
+    torch.manual_seed(seed)
+    config = BertConfig(
+        vocab_size=len(ids),
+        hidden_size=hidden,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        intermediate_size=2 * hidden,
+        max_position_embeddings=128,
+        pad_token_id=0,
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    BertModel(config).save_pretrained(folder)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    return folder
+
+
+def make_bundle(folder: Path, encoder: Path, *, hidden: int = 32, seed: int = 1, **changes: Any) -> Path:
+    """A bundle on `encoder` with random heads and rank-2 adapters; `changes` are put over its manifest."""
+    from safetensors.numpy import save_file
+
+    random = np.random.default_rng(seed)
+    matrix = "encoder.encoder.layer.0.attention.self.query"
+    tensors = {
+        "sentiment.weight": random.normal(size=(3, hidden)),
+        "sentiment.bias": random.normal(size=3),
+        "topics.weight": random.normal(size=(len(TOPICS), hidden)),
+        "topics.bias": random.normal(size=len(TOPICS)),
+        f"{matrix}.lora_a": random.normal(size=(2, hidden)),
+        f"{matrix}.lora_b": random.normal(size=(hidden, 2)),
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file({name: value.astype(np.float16) for name, value in tensors.items()}, folder / "weights.safetensors")
+    (folder / "MODEL_CARD.md").write_text("# A tiny model\n", encoding="utf-8")
+    manifest = {
+        "format": 1,
+        "name": "tiny",
+        "version": "1.2.3",
+        "kind": "encoder",
+        "languages": ["en"],
+        "sentiment": ["negative", "neutral", "positive"],
+        "topics": TOPICS,
+        "temperature": {"sentiment": 1.5, "topics": 0.8},
+        "thresholds": dict.fromkeys(TOPICS, 0.5),
+        "files": {name: sha256(folder / name) for name in ("weights.safetensors", "MODEL_CARD.md")},
+        "encoder": {
+            "name": str(encoder),
+            "revision": None,
+            "sha256": digests(encoder),
+            "pooling": "mean",
+            "max_tokens": 32,
+            "rank": 2,
+            "alpha": 4.0,
+        },
+        **changes,
+    }
+    (folder / "bundle.json").write_text(json.dumps(manifest), encoding="utf-8")
+    return folder
