@@ -86,7 +86,7 @@ def reopen(connection: Connection, alert_id: str, actor: str, note: str = "") ->
     """Take a resolution by hand back, as long as the surge lasts. Raises InputError, AlertConflict."""
     alert = _locked(connection, alert_id)
     _require(alert, "resolved", "reopened")
-    if not alert.tracked:
+    if "open" not in alert.tracked:
         raise AlertConflict("the surge of this alert is over; there is nothing to reopen")
     connection.execute(
         text(

@@ -25,8 +25,8 @@ _WORD = re.compile(r"[@#$]?[a-z][a-z’'&.-]*[a-z]", re.IGNORECASE)
 _HAN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff]+")
 _LONGEST = 4  # Han characters of a word
 
-_STOP_EN = frozenset(
-    """a about above after again against ago all also am amid among an and another any are around as at away back be
+_COMMON = """
+    a about above after again against ago all also am amid among an and another any are around as at away back be
     because been before being below between both but by came can cannot come could day days did do does doing don't
     done down during each even every few first five for four from further get gets getting go goes going gone got had
     has have having he her here hers him his how however i i'm if in into is isn't it it's its itself just last later
@@ -35,8 +35,8 @@ _STOP_EN = frozenset(
     several she should since so some still such take taken than that that's the their them then there these they
     thing things this those though three through to today told too two under until up upon us use very via was wasn't
     we week were what when where which while who whose why will with within without won't would year years yes
-    yesterday yet you your http https www com amp""".split()
-)
+    yesterday yet you your http https www com amp"""
+_STOP_EN = frozenset(_COMMON.split())
 # Han characters that mostly serve grammar: a word neither begins nor ends with one.
 _STOP_HAN = frozenset(
     "的了是在和与及或对将也就都而被把其为于之以从到这那此该并但又还很更最已所有无不没我你他她它们个一二两三"
@@ -63,7 +63,7 @@ def distinctive(window: Sequence[str], before: Sequence[str], most: int = 10) ->
 
     >>> past = ["Shares of the maker rise on strong orders", "Orders rise again at the maker"] * 20
     >>> [found.word for found in distinctive(["Maker halts plant after fire", "Fire at plant of maker"] * 2, past)]
-    ['plant', 'fire']
+    ['plant', 'fire', 'halts']
     """
     if not before:
         return []

@@ -22,8 +22,9 @@ class Alert:
 
     `opened_at` and `resolved_at` are event time: the end of the minute that opened it, and of the one by which it
     was calm. `observed`, `total`, `expected` and `p_value` are those of the window of `window_minutes` that opened
-    it or last made it worse. `evidence` is described in docs/alerts.md. `tracked` is the state of the hysteresis;
-    empty once the surge is over. The other columns tell what people did, in wall-clock time.
+    it or last made it worse. `evidence` is described in docs/alerts.md. `tracked` is the state of the hysteresis:
+    {"open": …} while the surge goes on, then {"closed": minute}. The other columns tell what people did, in
+    wall-clock time.
     """
 
     id: str
@@ -94,32 +95,18 @@ def in_order(connection: Connection) -> list[Alert]:
     return [_alert(row) for row in connection.execute(text(f"SELECT {_COLUMNS} FROM alerts {_ORDER}"))]
 
 
-def tracked(connection: Connection) -> list[Alert]:
-    """The alerts whose surge is not over, those resolved by hand among them; by opening time, then series."""
-    rows = connection.execute(text(f"SELECT {_COLUMNS} FROM alerts WHERE tracked <> '{{}}'::jsonb {_ORDER}"))
-    return [_alert(row) for row in rows]
+def tracked(connection: Connection, since: int) -> list[Alert]:
+    """Alerts the hysteresis still knows of: their surge goes on (also if resolved by hand), or ended after `since`.
 
-
-def latest(
-    connection: Connection,
-    *,
-    states: Sequence[State] = ("open", "acknowledged", "resolved"),
-    series: Series | None = None,
-    limit: int = 100,
-    offset: int = 0,
-) -> list[Alert]:
-    """Alerts for a list on a page: active ones first, then the latest opened."""
-    conditions = ["state = ANY(:states)"]
-    values: dict[str, object] = {"states": list(states), "limit": limit, "offset": offset}
-    if series is not None:
-        conditions.append("(topic, company, lang) = (:topic, :company, :lang)")
-        values |= {"topic": series.topic, "company": series.company, "lang": series.lang}
+    Args:
+        since: a minute, counted from the epoch.
+    """
     rows = connection.execute(
         text(
-            f"SELECT {_COLUMNS} FROM alerts WHERE {' AND '.join(conditions)} "
-            "ORDER BY state = 'resolved', opened_at DESC, topic, company, lang LIMIT :limit OFFSET :offset"
+            f"SELECT {_COLUMNS} FROM alerts "
+            f"WHERE tracked ? 'open' OR cast(tracked ->> 'closed' AS bigint) > :since {_ORDER}"
         ),
-        values,
+        {"since": since},
     )
     return [_alert(row) for row in rows]
 
