@@ -43,7 +43,7 @@ def evaluate_examples(bundle: Bundle, examples: Sequence[Example], taxonomy: Tax
         report["topics"] = topics_report(bundle, topics[rows], given, taxonomy)
     rows = [index for index, example in enumerate(examples) if example.negative is not None]
     if rows:
-        said = sentiment[rows].argmax(1) == LABELS.index("negative")
+        said = likeliest(sentiment[rows]) == LABELS.index("negative")
         meant = np.array([examples[index].negative for index in rows])
         report["negative"] = {**_counts(said, meant), "texts": len(rows), "accuracy": float((said == meant).mean())}
     return report
@@ -51,7 +51,7 @@ def evaluate_examples(bundle: Bundle, examples: Sequence[Example], taxonomy: Tax
 
 def sentiment_report(probability: NDArray[np.float64], truth: NDArray[np.int64]) -> dict[str, Any]:
     """Accuracy, macro-F1, each class, calibration error and confusion of (texts, 3) probabilities."""
-    said = probability.argmax(1)
+    said = likeliest(probability)
     classes = {label: _counts(said == place, truth == place) for place, label in enumerate(LABELS)}
     confusion = np.zeros((3, 3), int)
     np.add.at(confusion, (truth, said), 1)
@@ -66,6 +66,12 @@ def sentiment_report(probability: NDArray[np.float64], truth: NDArray[np.int64])
             label: dict(zip(LABELS, row.tolist(), strict=True)) for label, row in zip(LABELS, confusion, strict=True)
         },
     }
+
+
+def likeliest(probability: NDArray[np.float64]) -> NDArray[np.int64]:
+    """The class of each (texts, 3) row; a tie goes to neutral, then negative, as in `documents.Sentiment`."""
+    order = np.array([LABELS.index("neutral"), LABELS.index("negative"), LABELS.index("positive")])
+    return order[probability[:, order].argmax(1)]
 
 
 def topics_report(

@@ -83,14 +83,15 @@ class Collator:
 
 
 class TwoTasks(nn.Module):
-    """The network with its loss: cross-entropy of sentiment plus binary cross-entropy summed over topics.
+    """The network with its loss: weighted cross-entropy of sentiment plus binary cross-entropy summed over topics.
 
     Each task's loss is a mean over the rows that carry its label; a row without it teaches only the other.
     """
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network, sentiment_weight: float) -> None:
         super().__init__()
         self.network = network
+        self.sentiment_weight = sentiment_weight
 
     def forward(
         self, input_ids: Tensor, attention_mask: Tensor, sentiment_label: Tensor, topic_labels: Tensor
@@ -100,7 +101,7 @@ class TwoTasks(nn.Module):
         loss = sentiment.sum() * 0
         known = sentiment_label != UNLABELLED
         if known.any():
-            loss = loss + functional.cross_entropy(sentiment[known], sentiment_label[known])
+            loss = loss + self.sentiment_weight * functional.cross_entropy(sentiment[known], sentiment_label[known])
         known = topic_labels[:, 0] != UNLABELLED
         if known.any():
             each = functional.binary_cross_entropy_with_logits(topics[known], topic_labels[known], reduction="none")
@@ -142,7 +143,7 @@ def fine_tune(
     )
     adapted = get_peft_model(encoder, adapters)
     network = Network(adapted, pooling=recipe.encoder.pooling, topics=len(topics), dropout=plan.dropout)
-    model = TwoTasks(network)
+    model = TwoTasks(network, plan.sentiment_weight)
     learned = sum(value.numel() for value in model.parameters() if value.requires_grad)
     log.info("%s: %d texts to teach, %d held out, %d weights learn", recipe.name, len(taught), len(held), learned)
     checkpoints = out / "checkpoints"
@@ -183,7 +184,7 @@ def fine_tune(
     )
     last = get_last_checkpoint(str(checkpoints)) if checkpoints.is_dir() else None
     trainer.train(resume_from_checkpoint=last)
-    return Trained(_tensors(network), folder)
+    return Trained(adapters_and_heads(network), folder)
 
 
 def _optimizer(network: Network, plan: FineTuning) -> torch.optim.Optimizer:
@@ -211,14 +212,14 @@ def _accuracies(prediction: Any) -> dict[str, float]:
     return found
 
 
-def _tensors(network: Network) -> dict[str, Tensor]:
-    """The heads and adapters of a trained network, in float16, under the names a bundle uses."""
+def adapters_and_heads(network: Network, dtype: torch.dtype = torch.float16) -> dict[str, Tensor]:
+    """What a trained network learned, under the names a bundle uses."""
     found = {}
     for name, value in network.state_dict().items():
-        value = value.detach().to("cpu", torch.float16).contiguous()
+        value = value.detach().to("cpu", dtype).contiguous()
         if name.startswith(("sentiment.", "topics.")):
             found[name] = value
-        elif ".lora_A." in name or ".lora_B." in name:
+        elif ".lora_" in name:
             matrix, which = name.removeprefix("encoder.base_model.model.").split(".lora_", 1)
-            found[f"encoder.{matrix}.lora_{which[0].lower()}"] = value
+            found[f"encoder.{matrix}.lora_{which.removeprefix('embedding_')[0].lower()}"] = value
     return found

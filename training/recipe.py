@@ -56,6 +56,7 @@ class FineTuning(_Part):
     adapt: list[str] = Field(
         ["query", "key", "value", "dense"], description="endings of the names of the matrices that are adapted"
     )
+    sentiment_weight: float = Field(1.0, gt=0, description="what the sentiment loss counts beside that of the topics")
     dropout: float = Field(0.1, ge=0, lt=1)
     max_tokens: int = Field(96, ge=8, description="texts are cut here in training")
     held_out: float = Field(0.08, gt=0, lt=0.5, description="share kept back for calibration and thresholds")

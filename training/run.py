@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import shutil
 from pathlib import Path
 
 from monitor.errors import InputError
@@ -57,4 +58,6 @@ def run(recipe: Recipe, *, data: Path, out: Path, taxonomy: Taxonomy) -> Bundle:
         alpha=recipe.finetune.alpha,
     )
     arrays = {name: tensor.numpy() for name, tensor in trained.tensors.items()}
-    return package(recipe, corpus, arrays, data=data, out=out, taxonomy=taxonomy, encoder=encoder)
+    bundle = package(recipe, corpus, arrays, data=data, out=out, taxonomy=taxonomy, encoder=encoder)
+    shutil.rmtree(workplace.parent)
+    return bundle

@@ -61,7 +61,8 @@ def merge_adapters(encoder: nn.Module, tensors: Mapping[str, Tensor], *, scale: 
 
     Args:
         tensors: for each adapted matrix `NAME` (a module of the encoder) `NAME.lora_a` (rank, in) and
-            `NAME.lora_b` (out, rank), in any float type; merged in float32.
+            `NAME.lora_b` (out, rank), in any float type; merged in float32. An embedding of n entries counts as
+            a matrix (hidden, n).
 
     Raises:
         KeyError: an adapter whose matrix the encoder does not have, or half an adapter.
@@ -70,7 +71,8 @@ def merge_adapters(encoder: nn.Module, tensors: Mapping[str, Tensor], *, scale: 
     names = sorted({name.rsplit(".", 1)[0] for name in tensors})
     modules = dict(encoder.named_modules())
     for name in names:
-        weight = modules[name].weight
+        module = modules[name]
+        weight = module.weight.T if isinstance(module, nn.Embedding) else module.weight
         a, b = tensors[f"{name}.lora_a"].float(), tensors[f"{name}.lora_b"].float()
         if a.shape[0] != b.shape[1] or (b.shape[0], a.shape[1]) != tuple(weight.shape):
             raise ValueError(f"adapter of {name}: {tuple(b.shape)} x {tuple(a.shape)} for {tuple(weight.shape)}")
