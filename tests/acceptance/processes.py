@@ -78,6 +78,10 @@ class Process:
             self._child.send_signal(signal.SIGTERM)
         return self.wait(timeout)
 
+    def interrupt(self) -> None:
+        """Ctrl-C."""
+        self._child.send_signal(signal.SIGINT)
+
     def end(self) -> None:
         """Whatever its state, it is gone afterwards."""
         if self.running:
