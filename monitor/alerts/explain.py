@@ -14,7 +14,7 @@ from monitor.alerts import numerals
 from monitor.alerts.eventtime import end_of, start_of
 from monitor.alerts.names import Names
 from monitor.alerts.rules import Story
-from monitor.alerts.words import distinctive
+from monitor.alerts.words import Word, distinctive, words_of
 from monitor.detect.judgement import Judgement
 from monitor.detect.surge import Detector
 from monitor.store.queries import drivers
@@ -55,6 +55,8 @@ def explain(
     documents = [document for story in stories for document in story.documents]
     begin, end = start_of(judgement.minute + 1 - judgement.window), end_of(judgement.minute)
     sources = Counter(document.source for document in documents)
+    words = _words(connection, judgement, stories, begin)
+    foremost = _foremost(stories, words)
     evidence: dict[str, Any] = {
         "name": names.series(judgement.series),
         "window": {"begin": numerals.instant(begin), "end": numerals.instant(end)},
@@ -64,8 +66,8 @@ def explain(
         "share": _rounded(judgement.share),
         "expected_share": _rounded(judgement.expected_share),
         "lift": numerals.significant(judgement.lift, 3),
-        "stories": [_told(story) for story in _foremost(stories)],
-        "words": _words(connection, judgement, stories, begin),
+        "stories": [_told(story) for story in foremost[:STORIES]],
+        "words": [{"word": word.word, "z": word.z, "count": word.count} for word in words],
         "companies": [
             {"symbol": symbol, "name": names.company(symbol), "count": count}
             for symbol, count in _commonest(symbol for document in documents for symbol in document.companies)
@@ -77,11 +79,11 @@ def explain(
         "sources": [{"name": source, "count": count} for source, count in _commonest(sources.elements())],
         "curve": {"step_minutes": CURVE_STEP, "points": _curve(judgement, detector)},
     }
-    return Explanation(reason_of(judgement, stories, names), evidence)
+    return Explanation(reason_of(judgement, foremost, names), evidence)
 
 
 def reason_of(judgement: Judgement, stories: Sequence[Story], names: Names) -> str:
-    """The sentences."""
+    """The sentences. `stories`: the foremost first."""
     end = end_of(judgement.minute)
     share = ""
     if judgement.share is not None and judgement.expected_share is not None:
@@ -97,7 +99,7 @@ def reason_of(judgement: Judgement, stories: Sequence[Story], names: Names) -> s
     sources = len({document.source for story in stories for document in story.documents})
     told = (
         f"{len(stories)} distinct {'story' if len(stories) == 1 else 'stories'} "
-        f"from {sources} source{'' if sources == 1 else 's'}; first: “{headline(stories[0].first)}”."
+        f"from {sources} source{'' if sources == 1 else 's'}; foremost: “{headline(stories[0].first)}”."
     )
     return f"{counts} {told}"
 
@@ -109,11 +111,14 @@ def headline(document: Driver) -> str:
     return line if len(line) <= HEADLINE else f"{line[: HEADLINE - 1].rstrip()}…"
 
 
-def _foremost(stories: Sequence[Story]) -> list[Story]:
-    """The stories with most copies; among equals the earlier."""
-    return sorted(stories, key=lambda story: (-len(story.documents), story.first.published_at, story.first.key))[
-        :STORIES
-    ]
+def _foremost(stories: Sequence[Story], words: Sequence[Word]) -> list[Story]:
+    """The stories in the order of what they say of the surge: their copies, weighed by the words that stand out."""
+
+    def weight(story: Story) -> float:
+        said = words_of(story.first.body)
+        return round(len(story.documents) * (1 + sum(word.z for word in words if word.word in said)), 3)
+
+    return sorted(stories, key=lambda story: (-weight(story), story.first.published_at, story.first.key))
 
 
 def _told(story: Story) -> dict[str, Any]:
@@ -128,12 +133,9 @@ def _told(story: Story) -> dict[str, Any]:
     }
 
 
-def _words(
-    connection: Connection, judgement: Judgement, stories: Sequence[Story], begin: datetime
-) -> list[dict[str, Any]]:
+def _words(connection: Connection, judgement: Judgement, stories: Sequence[Story], begin: datetime) -> list[Word]:
     past = drivers.of_series(connection, judgement.series, begin - BEFORE, begin, label=None, limit=BEFORE_DOCUMENTS)
-    found = distinctive([story.first.body for story in stories], [document.body for document in past], WORDS)
-    return [{"word": word.word, "z": word.z, "count": word.count} for word in found]
+    return distinctive([story.first.body for story in stories], [document.body for document in past], WORDS)
 
 
 def _curve(judgement: Judgement, detector: Detector) -> list[dict[str, Any]]:

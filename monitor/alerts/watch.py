@@ -141,7 +141,7 @@ class Watch:
             return known[1]
 
         def confirm(judgement: Judgement) -> bool:
-            return substantial(told(judgement), self._settings.detection.min_stories)
+            return substantial(connection, judgement, told(judgement), self._settings.detection)
 
         if begin < end:
             if walk.tracker.idle:

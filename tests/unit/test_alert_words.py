@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from monitor.alerts.rules import fold, substantial, voices
+from monitor.alerts.rules import fold, independent
 from monitor.alerts.words import distinctive
 from monitor.documents import Kind
 from monitor.store.queries.drivers import Driver
@@ -50,20 +50,28 @@ def test_copies_are_one_story() -> None:
     copies = [driver(i, f"RT @user{i}: {LINES[0]} https://t.example/{i}", source=f"s{i}") for i in range(30)]
     (story,) = fold(copies)
     assert len(story.documents) == 30 and story.first.key == UUID(int=0)
-    assert not substantial([story], 2)
+    assert independent([story]) == 1
 
 
 def test_different_news_are_different_stories() -> None:
     stories = fold([driver(i, line) for i, line in enumerate(LINES)])
-    assert len(stories) == voices(stories) == 4
-    assert substantial(stories, 4) and not substantial(stories, 5)
+    assert len(stories) == independent(stories) == 4
 
 
 def test_account_that_posts_many_times_is_one_voice() -> None:
     shouting = fold([driver(i, line, kind="comment", author="bear99") for i, line in enumerate(LINES)])
-    assert len(shouting) == 4 and voices(shouting) == 1
+    assert len(shouting) == 4 and independent(shouting) == 1
     crowd = fold([driver(i, line, kind="comment", author=f"u{i}") for i, line in enumerate(LINES)])
-    assert voices(crowd) == 4
+    assert independent(crowd) == 4
+
+
+def test_copies_by_many_and_many_stories_of_one_do_not_add_up() -> None:
+    copies = [driver(i, LINES[0], kind="comment", author=f"u{i}") for i in range(30)]
+    shouting = [
+        driver(100 + i, f"{line} {i * 7919} is doomed", kind="comment", author="bear99")
+        for i, line in enumerate(LINES * 5)
+    ]
+    assert independent(fold([*copies, *shouting])) == 2
 
 
 def test_words_that_stand_out_are_found() -> None:
