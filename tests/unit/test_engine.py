@@ -16,7 +16,7 @@ from monitor.errors import SettingsError
 from monitor.settings import EngineSettings
 from monitor.understand.bundle import SHIPPED, Bundle, load_bundle, read_manifest
 from monitor.understand.engine import Engine, Scored, decide
-from monitor.understand.runtimes.pytorch import MAX_WINDOWS, EncoderRuntime
+from monitor.understand.runtimes.pytorch import MAX_WINDOWS
 from tests.unit.models import TOPICS, WORDS, make_bundle, make_encoder
 
 ODD = [
@@ -168,19 +168,24 @@ def test_no_texts_give_no_scores(shipped: Engine, tiny: Bundle) -> None:
     assert load_bundle(SHIPPED[1]).probabilities([])[0].shape == (0, 3)
 
 
-def test_adapters_are_merged_as_alpha_over_rank_times_b_times_a(tmp_path: Path) -> None:
+def test_runtime_computes_the_encoder_plus_alpha_over_rank_times_b_times_a(tmp_path: Path) -> None:
     import torch
     from safetensors.torch import load_file
 
-    encoder = make_encoder(tmp_path / "encoder")
-    bundle = load_bundle(make_bundle(tmp_path / "bundle", encoder), device="cpu")
+    from monitor.understand.encoders import load_encoder, load_tokenizer
+
+    folder = make_encoder(tmp_path / "encoder")
+    bundle = load_bundle(make_bundle(tmp_path / "bundle", folder), device="cpu")
+    encoder, tensors = load_encoder(folder), load_file(bundle.folder / "weights.safetensors")
     name = "encoder.layer.0.attention.self.query"
-    base = load_file(encoder / "model.safetensors")[f"{name}.weight"]
-    tensors = load_file(bundle.folder / "weights.safetensors")
-    expected = base + 2.0 * tensors[f"encoder.{name}.lora_b"].float() @ tensors[f"encoder.{name}.lora_a"].float()
-    assert isinstance(bundle.runtime, EncoderRuntime)
-    merged = bundle.runtime.network.encoder.get_submodule(name).weight
-    assert torch.allclose(merged, expected, atol=1e-6)
+    a, b = tensors[f"encoder.{name}.lora_a"].float(), tensors[f"encoder.{name}.lora_b"].float()
+    ids = torch.tensor([load_tokenizer(folder).encode("profit of the bank rises").ids])
+    with torch.inference_mode():
+        encoder.get_submodule(name).weight += 2.0 * b @ a
+        pooled = encoder(input_ids=ids, attention_mask=torch.ones_like(ids)).last_hidden_state.mean(1)
+        expected = pooled @ tensors["sentiment.weight"].float().T + tensors["sentiment.bias"].float()
+    found = bundle.runtime.logits(["profit of the bank rises"]).sentiment
+    assert np.allclose(found, expected.numpy(), atol=1e-4)
 
 
 def test_decisions_are_made_on_rounded_values_in_a_fixed_order(tmp_path: Path) -> None:

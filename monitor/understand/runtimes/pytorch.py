@@ -25,6 +25,7 @@ from monitor.understand.encoders import find_encoder, load_encoder, load_tokeniz
 from monitor.understand.network import Network, merge_adapters
 from monitor.understand.normalise import normalise
 from monitor.understand.runtimes import Logits
+from monitor.understand.runtimes.packed import pack
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -60,6 +61,8 @@ class EncoderRuntime:
         self._max_tokens = max_tokens
         self._pad = pad
         self._tokens = tokens if self._half else min(tokens, CPU_TOKENS)
+        if device.type == "cpu":
+            pack(self.network.encoder, self._tokens)
 
     @classmethod
     def load(cls, folder: Path, manifest: Manifest, *, device: str, threads: int, tokens: int) -> EncoderRuntime:
