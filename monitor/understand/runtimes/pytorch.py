@@ -34,11 +34,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-STEP = 16
+STEP = 8
 """Windows are padded to a multiple of this many tokens."""
 MAX_WINDOWS = 16
 """A text is read as far as this many windows reach (2,016 tokens at 128 a window); the rest is not looked at."""
-CPU_TOKENS = 512
+CPU_TOKENS = 256
 """Padded tokens of a pass on a CPU: more is not faster there, and would waste more on filling."""
 _CHARS_A_TOKEN = 16
 
