@@ -30,6 +30,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "detect": ("monitor.commands.detect:detect", "Find surges in a CSV of counts."),
     "replay": ("monitor.commands.replay:replay", "Run an archive through the whole pipeline."),
     "alerts": ("monitor.commands.alerts:alerts", "List or export alerts."),
+    "outbox": ("monitor.commands.outbox:outbox", "Notifications that wait or were given up; try them again."),
     "produce": ("monitor.commands.produce:produce", "Write an archive onto Kafka."),
     "train": ("training.commands:train", "Fine-tune a model from a recipe."),
     "evaluate": ("training.commands:evaluate", "Measure a model on labelled files."),

@@ -80,9 +80,9 @@ def run(
     from monitor.alerts.export import as_json
     from monitor.alerts.outbox import Deliverer
     from monitor.alerts.watch import Watch
-    from monitor.store.queries.alerts import Alert
     from monitor.replay import GROUP, Replay
     from monitor.sources.archive import read_feeds
+    from monitor.store.queries.alerts import Alert
     from monitor.store.writer import Writer, Written
     from monitor.understand.reader import Reader
 

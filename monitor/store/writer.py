@@ -323,7 +323,7 @@ def _copy(connection: Connection, target: str, rows: Iterable[Row]) -> None:
         raise RuntimeError("the connection is closed")
     cursor = driver.cursor()
     try:
-        cursor.copy_expert(f"COPY {target} FROM STDIN", buffer)  # type: ignore[attr-defined]
+        cursor.copy_expert(f"COPY {target} FROM STDIN", buffer)
     finally:
         cursor.close()
 
