@@ -20,7 +20,8 @@ def test_dead_notifications_are_listed_and_tried_again(database: Database, monke
         connection.execute(
             text(
                 "INSERT INTO outbox (alert_id, event, channel, target, idempotency_key, payload, state, attempts, "
-                "last_error) SELECT 'a1', 'open', 'email', name || '@example.com', name, '{}', state, 3, 'mailbox full' "
+                "last_error) "
+                "SELECT 'a1', 'open', 'email', name || '@example.com', name, '{}', state, 3, 'mailbox full' "
                 "FROM (VALUES ('ann', 'dead'), ('bob', 'dead'), ('eve', 'sent')) AS given (name, state)"
             )
         )
