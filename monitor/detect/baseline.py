@@ -19,6 +19,12 @@ OUTLIER = 2.58
 OUTLIER_COUNT = 3
 """… if it holds this many negatives: in a sparse series one document is no outlier."""
 
+SHARE_OUTLIER = 3.2
+"""Standardised share from which an hour is left out of the correlation: binomial shares are skewed to the right."""
+
+TRIMMED = 1.1
+"""What leaving the outliers out of the scatter makes it too small by, in negative binomial noise (measured)."""
+
 ROUNDS = 5
 """Rounds of reweighting; more change nothing."""
 
@@ -38,10 +44,16 @@ DAY_SCATTER = 0.03
 """Squared relative scatter of whole days beyond that of independent hours, before seen, weighing five days."""
 
 SHARE_CORRELATION = 0.02
-"""Correlation of two documents' sentiment within a window before the series has shown its own …"""
+"""Correlation of two documents' sentiment within an hour before the series has shown its own …"""
 
-SHARE_PAIRS = 50.0
-"""… weighing this many pairs of documents."""
+SHARE_BUCKETS = 5.0
+"""… weighing this many hours of very many documents."""
+
+TYPICAL_CORRELATION = 0.05
+"""Where the search for it begins, and what weighs hours of many against hours of few documents."""
+
+LEAST_CORRELATION = 0.003
+"""No feed's documents are quite independent of each other."""
 
 LEAST_SCATTER = 0.003
 """Squared relative error of the shape that no amount of data takes away (5 % of the expected count)."""
@@ -106,11 +118,12 @@ def fit(past: Past, shape: Shape, slots: tuple[int, ...], parent: Baseline | Non
     without parent or totals, Jeffreys' prior.
 
     Scatter: by factorial moments, E[n (n - 1)] = (1 + φ) μ² for a negative binomial of dispersion φ, which
-    holds at any window length and needs no bias correction for the Poisson part; never below zero. A sparse
+    holds at any window length and needs no bias correction for the Poisson part; never below zero. Outliers are
+    left out of it altogether, and what that takes from quiet noise is given back (TRIMMED). A sparse
     series leans on a clumping prior: each negative brings another along (variance 2 μ), whatever the length.
 
     Share: negatives per document with the same weights, as beta posterior around the parent's share; the
-    correlation of two documents of one hour from E[k (k - 1)] = (p² + p (1 - p) ρ) n (n - 1).
+    correlation of two documents of one hour by moments (`_correlation`).
 
     Args:
         past: the buckets to learn from, none of them in the window to judge.
@@ -129,9 +142,10 @@ def fit(past: Past, shape: Shape, slots: tuple[int, ...], parent: Baseline | Non
 
     level = _Level(past.negative, exposure, decay, blocks, prior_negatives, prior_exposure)
     weights = level.weights()
+    kept = level.kept
     rate, scatter = level.rate, level.scatter
     mean = rate * exposure
-    moments = _Moments(weights, mean, rate)
+    moments = _Moments(kept, mean, rate)
     points = [(slot, moments.scatter(pairs, slot / bucket)) for slot, pairs in zip(slots, past.pairs, strict=True)]
     points.append((bucket, scatter))
     if bucket < DAY:
@@ -145,7 +159,7 @@ def fit(past: Past, shape: Shape, slots: tuple[int, ...], parent: Baseline | Non
 
     share, correlation, share_uncertainty = None, (0.0, 0.0), 0.0
     if totals:
-        share, correlation, share_uncertainty = _share(past, weights, blocks, parent)
+        share, correlation, share_uncertainty = _share(past, weights, decay, blocks, parent)
     return Baseline(rate, uncertainty, tuple(points), shape, share, correlation, share_uncertainty, length * bucket)
 
 
@@ -183,16 +197,17 @@ class _Level:
         self._day_exposure = np.bincount(blocks, exposure)
         self._day_root = np.cbrt(self._day_negative) ** 2
         self._whole = len(negative) > len(self._day_negative)  # days are not the buckets themselves
-        self.scatter, self.day_scatter = 0.5, 0.1
+        self.scatter, self.day_scatter = 1.0, 0.1
+        self.kept = decay
         self.rate = self._median_day()
 
     def weights(self) -> np.ndarray:
-        """Iterate; sets rate, scatter and day_scatter."""
-        weights = self._decay * self._trust()
+        """Iterate; sets rate, scatter, day_scatter and `kept`, the weights of what is no outlier at all."""
         for _ in range(ROUNDS):
+            trust = self._trust()
+            weights = self._decay * trust
+            self.kept = np.where(trust < 1, 0.0, self._decay)
             self._estimate(weights)
-            weights = self._decay * self._trust()
-        self._estimate(weights)
         return weights
 
     def _median_day(self) -> float:
@@ -215,20 +230,20 @@ class _Level:
     def _estimate(self, weights: np.ndarray) -> None:
         self.rate = self._posterior(weights)
         mean = self.rate * self._exposure
-        moments = _Moments(weights, mean, self.rate)
+        moments = _Moments(self.kept, mean, self.rate)
         self.scatter = moments.scatter(self._negative * (self._negative - 1), 1.0)
         if not self._whole:
             self.day_scatter = self.scatter
             return
         # Days: independent hours would leave scatter · Σe² / (Σe)²; what is seen is weighed against that.
-        seen = np.bincount(self._blocks, weights) / np.maximum(np.bincount(self._blocks, self._decay), 1e-300)
-        recency = np.bincount(self._blocks, self._decay) / np.bincount(self._blocks)
-        weight = np.minimum(seen, 1.0) * recency
-        day_mean = np.bincount(self._blocks, mean)
+        used = self.kept > 0
+        weight = np.bincount(self._blocks, self.kept) / np.bincount(self._blocks)
+        day_negative = np.bincount(self._blocks, self._negative * used)
+        day_mean = np.bincount(self._blocks, mean * used)
         typical = float((weight * day_mean**2).sum() / max(float(weight.sum()), 1e-300))
         parts = float((mean**2).sum() / max(float((day_mean**2).sum()), 1e-300))
         guess = self.scatter * parts + DAY_SCATTER
-        excess = float((weight * (self._day_negative * (self._day_negative - 1) - day_mean**2)).sum())
+        excess = float((weight * (day_negative * (day_negative - 1) - day_mean**2)).sum())
         self.day_scatter = max(0.0, (excess + 5 * typical * guess) / max(typical * (float(weight.sum()) + 5), 1e-300))
 
     def _trust(self) -> np.ndarray:
@@ -262,11 +277,11 @@ class _Moments:
         squares = self._squares * part
         excess = float((self._weights * pairs).sum()) - squares
         prior = CLUMPING_NEGATIVES
-        return max(0.0, (excess + prior * CLUMPING) / max(squares + prior * self._typical * part, 1e-300))
+        return max(0.0, (TRIMMED * excess + prior * CLUMPING) / max(squares + prior * self._typical * part, 1e-300))
 
 
 def _share(
-    past: Past, weights: np.ndarray, blocks: np.ndarray, parent: Baseline | None
+    past: Past, weights: np.ndarray, decay: np.ndarray, blocks: np.ndarray, parent: Baseline | None
 ) -> tuple[float, tuple[float, float], float]:
     """Mean share, its correlations within a bucket and a day, and 1 / (weight of the posterior + 1)."""
     documents = float((weights * past.total).sum())
@@ -276,18 +291,35 @@ def _share(
     else:
         prior, strength = parent.share, PRIOR_DOCUMENTS
     share = (negatives + prior * strength) / (documents + strength)
-    hour = _correlation(past.negative, past.total, weights, share, SHARE_CORRELATION)
-    day_weight = np.bincount(blocks, weights) / np.maximum(np.bincount(blocks), 1)
+    hour = _correlation(past.negative, past.total, decay, share, SHARE_CORRELATION)
+    parts = np.bincount(blocks)
     day = _correlation(
-        np.bincount(blocks, past.negative), np.bincount(blocks, past.total), day_weight, share, SHARE_CORRELATION / 2
+        np.bincount(blocks, past.negative),
+        np.bincount(blocks, past.total),
+        np.bincount(blocks, decay) / np.maximum(parts, 1),
+        share,
+        SHARE_CORRELATION / 2,
     )
     return share, (max(hour, day), day), 1 / (documents + strength + 1)
 
 
 def _correlation(negative: np.ndarray, total: np.ndarray, weight: np.ndarray, share: float, guess: float) -> float:
-    both = float((weight * negative * (negative - 1)).sum())
-    pairs = float((weight * total * (total - 1)).sum())
-    usual = share * share
-    room = share * (1 - share)
-    seen = (both + SHARE_PAIRS * (usual + room * guess)) / (pairs + SHARE_PAIRS)
-    return min(0.9, max(0.0, (seen - usual) / room))
+    """Correlation of two documents' sentiment within a bucket.
+
+    Each bucket estimates it by ((k - n p)² / (p (1 - p)) - n) / (n (n - 1)), whose standard error goes with
+    1 / (n - 1) + correlation; buckets of outlying share are left out, as with the counts.
+    """
+    some = total > 1
+    k, n, weight = negative[some], total[some], weight[some]
+    variance = share * (1 - share)
+    information = weight * ((n - 1) / (1 + (n - 1) * TYPICAL_CORRELATION)) ** 2
+    square = (k - n * share) ** 2 / variance
+    estimate = (square - n) / (n * (n - 1))
+    prior = SHARE_BUCKETS / TYPICAL_CORRELATION**2
+    found = TYPICAL_CORRELATION
+    for _ in range(3):
+        outlier = (k > n * share) & (k >= OUTLIER_COUNT) & (square > SHARE_OUTLIER**2 * n * (1 + (n - 1) * found))
+        kept = np.where(outlier, 0.0, information)
+        seen = TRIMMED * float((kept * estimate).sum()) + prior * guess
+        found = min(0.9, max(LEAST_CORRELATION, seen / (float(kept.sum()) + prior)))
+    return found

@@ -27,7 +27,9 @@ class Judgement:
         total: documents in it; equal to `observed` when totals are unknown.
         expected: negatives the baseline expects, > 0.
         dispersion: the variance of the count is expected + dispersion · expected².
-        p_value: P(count ≥ observed) if nothing happened, in [0, 1].
+        p_value: how probable such a surge is if nothing happened, in [0, 1]: twice the smaller of the next two
+            (Bonferroni), or the count's when totals are unknown.
+        count_p_value: P(count ≥ observed).
         share: observed / total; None without documents or totals. `expected_share`: the baseline's.
         share_p_value: P(negatives ≥ observed | total) if only busyness happened; None when totals are unknown.
         lift: observed / expected.
@@ -43,6 +45,7 @@ class Judgement:
     expected: float
     dispersion: float
     p_value: float
+    count_p_value: float
     share: float | None
     expected_share: float | None
     share_p_value: float | None

@@ -23,14 +23,15 @@ GAP: Minute = 120
 FALSE_OPENINGS_A_WEEK = 1.0
 """Surges a quiet feed may raise in a week, over all its series, if the baselines were exact."""
 
-TRIALS_A_WEEK = 8_000
+TRIALS_A_WEEK = 1_000
 """Independent looks at one series that its sliding windows amount to in a week (docs/detection.md)."""
 
 MOST_PROBABLE = 1e-5
-"""No count more probable than this is a surge, however few series there are."""
+"""Nothing more probable than this is a surge, however few series there are."""
 
-SHARE_LEVEL = 1e-3
-"""Nor one whose share of negatives, given the total, is more probable than this."""
+COUNT_LEVEL, SHARE_LEVEL = 1e-3, 1e-4
+"""Nor is anything of which the count alone is more probable than the one, or the share of negatives given the total
+than the other: neither a busy hour nor a swing in a handful of documents is a surge."""
 
 SPANS = 3
 """A window is judged once the baseline has seen this many times its length."""
@@ -135,7 +136,7 @@ class Detector:
         Returns:
             One judgement of each watched series and of each other one that had a negative in this minute and
             passes the gates of count and lift, in the order of the series; its window is the most improbable
-            of those that surge, or of all.
+            of those that surge, or of all; of a calm series, the longest that must be calm.
         """
         cells = list(cells)
         self.history.add(cells)
@@ -152,9 +153,13 @@ class Detector:
         judgements = []
         for series, found in looked.items():
             surging = [it.judgement for it in found if it.eligible and it.judgement.p_value <= threshold]
+            if series in watched and self._calm(series, minute, watched):
+                # The long windows still hold what has passed: the longest short one tells how things are now.
+                short = [it.judgement for it in found if it.judgement.window in self._calm_windows[False]]
+                judgements.append(replace(short[-1], calm=True))
+                continue
             best = min(surging or [it.judgement for it in found], key=lambda it: (it.p_value, -it.lift, it.window))
-            calm = series in watched and not surging and self._calm(series, minute, watched)
-            judgements.append(replace(best, surge=bool(surging), calm=calm))
+            judgements.append(replace(best, surge=bool(surging)))
         return judgements
 
     def band(self, series: Series, start: Minute, end: Minute, step: int, at: Minute | None = None) -> list[Band]:
@@ -192,8 +197,7 @@ class Detector:
             )
             if eligible or watched:
                 judgement = self._test(series, minute, window, observed, total, expected, baseline)
-                if judgement.share_p_value is not None and judgement.share_p_value > SHARE_LEVEL:
-                    eligible = False
+                eligible &= judgement.count_p_value <= COUNT_LEVEL and (judgement.share_p_value or 0.0) <= SHARE_LEVEL
                 if eligible or watched:
                     found.append(_Looked(judgement, eligible))
         return found
@@ -202,9 +206,11 @@ class Detector:
         self, series: Series, minute: Minute, window: int, observed: int, total: int, expected: float, base: Baseline
     ) -> Judgement:
         dispersion = base.dispersion(window)
+        count_p = p_value = count_tail(observed, expected, dispersion)
         share_p = None
         if self._totals and base.share is not None:
             share_p = share_tail(observed, total, base.share, base.share_correlation(window))
+            p_value = min(1.0, 2 * min(count_p, share_p))
         return Judgement(
             series=series,
             minute=minute,
@@ -213,7 +219,8 @@ class Detector:
             total=total,
             expected=expected,
             dispersion=dispersion,
-            p_value=count_tail(observed, expected, dispersion),
+            p_value=p_value,
+            count_p_value=count_p,
             share=observed / total if total and self._totals else None,
             expected_share=base.share,
             share_p_value=share_p,
@@ -265,7 +272,9 @@ class Detector:
         start = cut if first is None else min(first, cut)
         past = self.history.past(series, start, cut)
         above = None if series == whole else self._baseline(whole, minute, window)
-        found = fit(past, self._shape(series.lang, minute), self.history.slots, above, self._totals)
+        # The shape as known at the cut: what is kept under (series, cut) must not depend on who asked first.
+        shape = self._shape(series.lang, cut * self._bucket)
+        found = fit(past, shape, self.history.slots, above, self._totals)
         self._baselines[series, cut] = found
         return found
 
