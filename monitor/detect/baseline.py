@@ -31,7 +31,7 @@ ROUNDS = 5
 PRIOR_NEGATIVES = 2.0
 """How many negatives the parent's guess of the level weighs."""
 
-PRIOR_DOCUMENTS = 10.0
+PRIOR_DOCUMENTS = 20.0
 """How many documents the parent's share weighs."""
 
 CLUMPING = 1.0
@@ -153,9 +153,11 @@ def fit(past: Past, shape: Shape, slots: tuple[int, ...], parent: Baseline | Non
 
     total_weight = float((weights * exposure).sum())
     squares = float(((weights * exposure) ** 2).sum())
-    uncertainty = 1 / (prior_negatives + float((weights * past.negative).sum()))
+    negatives = float((weights * past.negative).sum())
+    uncertainty = 1 / (prior_negatives + negatives)
     if total_weight > 0:
-        uncertainty += scatter * squares / total_weight**2
+        own = negatives / (prior_negatives + negatives)  # as far as the level is the series' own
+        uncertainty += scatter * squares / total_weight**2 * own**2
 
     share, correlation, share_uncertainty = None, (0.0, 0.0), 0.0
     if totals:

@@ -58,20 +58,30 @@ def fit_shape(volume: np.ndarray, start: int, bucket: int = 60) -> Shape:
 
     Each of the 168 hours of the week is the mean of its observed hours, shrunk toward hour of the day × day of
     the week, these toward flat; each step adds pseudo-observations of its guess (the posterior mean of a gamma
-    prior), so a short record gives a flat shape, a longer one the day's, four weeks the week's. A second pass
-    cuts hours far above the first estimate (mean + 3 standard deviations at a relative scatter of one half), so
-    that a crisis on one Tuesday does not become every Tuesday's shape.
+    prior), so a short record gives a flat shape, a longer one the day's, four weeks the week's. So that a crisis
+    on one Tuesday does not become every Tuesday's shape, hours are cut at four times the median of their hour of
+    the day, then again at 3 standard deviations (relative scatter one half) above a first estimate.
     """
     per_day = 1440 // bucket
     if not len(volume) or volume.sum() <= 0:
         return Shape(np.ones(7 * per_day), bucket)
     at = np.arange(start, start + len(volume))
+    usual = np.maximum(_median_by_hour(volume, at % per_day, per_day), volume.mean() / 4)[at % per_day]
+    volume = np.minimum(volume, 4 * usual + 3 * np.sqrt(usual) + 1)
     weights = _one_pass(volume, at, per_day)
     expected = weights[at % len(weights)]
     cut = np.minimum(volume, expected + 3 * np.sqrt(expected + 0.25 * expected**2) + 1)
     weights = _one_pass(cut, at, per_day)
     weights = np.maximum(weights / weights.mean(), LEAST)
     return Shape(weights / weights.mean(), bucket)
+
+
+def _median_by_hour(volume: np.ndarray, hour: np.ndarray, per_day: int) -> np.ndarray:
+    """Median volume of each hour of the day; 0 for one not seen."""
+    median = np.zeros(per_day)
+    for at in np.unique(hour).tolist():
+        median[at] = np.median(volume[hour == at])
+    return median
 
 
 def _one_pass(volume: np.ndarray, at: np.ndarray, per_day: int) -> np.ndarray:

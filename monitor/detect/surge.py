@@ -29,7 +29,7 @@ TRIALS_A_WEEK = 1_000
 MOST_PROBABLE = 1e-5
 """Nothing more probable than this is a surge, however few series there are."""
 
-COUNT_LEVEL, SHARE_LEVEL = 1e-3, 1e-4
+COUNT_LEVEL, SHARE_LEVEL = 1e-3, 3e-4
 """Nor is anything of which the count alone is more probable than the one, or the share of negatives given the total
 than the other: neither a busy hour nor a swing in a handful of documents is a surge."""
 
