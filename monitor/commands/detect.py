@@ -7,7 +7,7 @@ import csv
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TextIO
 
 import click
 
@@ -40,9 +40,9 @@ def detect(series: str, out: str | None, changes: tuple[str, ...]) -> None:
         if series == "-":
             lines, name = sys.stdin, "standard input"
         else:
-            lines, name = stack.enter_context(Path(series).open(encoding="utf-8-sig", newline="")), series
+            lines, name = stack.enter_context(_opened(series, "r", "utf-8-sig")), series
         counts = read_counts(lines, name)
-        sink = stack.enter_context(Path(out).open("w", encoding="utf-8", newline="")) if out else sys.stdout
+        sink = stack.enter_context(_opened(out, "w", "utf-8")) if out else sys.stdout
         bar = stack.enter_context(progress("detect", len(counts.cells)))
 
         def watched() -> Iterator[Cell]:
@@ -76,6 +76,14 @@ def detect(series: str, out: str | None, changes: tuple[str, ...]) -> None:
             "give more of the past or --set detection.min_history=1d",
             err=True,
         )
+
+
+def _opened(path: str, mode: Literal["r", "w"], encoding: str) -> TextIO:
+    try:
+        return Path(path).open(mode, encoding=encoding, newline="")
+    except OSError as error:
+        what = "read" if mode == "r" else "written"
+        raise InputError(f"{path}: cannot be {what}: {error.strerror}; give another path") from error
 
 
 def _change(text: str) -> tuple[str, str]:

@@ -6,13 +6,14 @@ import csv
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 from monitor.detect.series import DAY, Cell, Minute
 from monitor.documents import Series
 from monitor.errors import InputError
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 COLUMNS = ("timestamp", "negative", "total", "series")
 
 
@@ -31,7 +32,7 @@ class Counts:
 
     def begins(self, minute: Minute) -> datetime:
         """When the interval that ends with `minute` began: how the file writes it."""
-        return datetime.fromtimestamp((minute - self.step + 1) * 60, UTC)
+        return EPOCH + timedelta(minutes=minute - self.step + 1)
 
 
 def read_counts(lines: Iterable[str], name: str) -> Counts:
@@ -73,15 +74,20 @@ def _series(text: str, spoken: set[str]) -> Series:
 def _rows(lines: Iterable[str], name: str) -> Iterator[tuple[Minute, int, int | None, str]]:
     reader = csv.DictReader(lines)
     try:
-        header = [column.strip().lower() for column in reader.fieldnames or ()]
+        header = [column.strip().lstrip("\ufeff").lower() for column in reader.fieldnames or ()]
     except csv.Error as error:
         raise InputError(f"{name}, line 1: no CSV: {error}") from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"{name}: not UTF-8 ({error.reason} at byte {error.start})") from None
     reader.fieldnames = header
     missing = [column for column in COLUMNS[:2] if column not in header]
     if header and missing:
         raise InputError(
             f"{name}, line 1: no column {missing[0]}; the header reads timestamp,negative[,total][,series]"
         )
+    for column in COLUMNS:
+        if header.count(column) > 1:
+            raise InputError(f"{name}, line 1: column {column} is there twice; leave one")
     seen: dict[tuple[Minute, str], int] = {}
     try:
         for row in reader:
@@ -105,10 +111,16 @@ def _rows(lines: Iterable[str], name: str) -> Iterator[tuple[Minute, int, int | 
 def _minute(text: str | None, where: str) -> Minute:
     try:
         time = datetime.fromisoformat((text or "").strip())
-    except ValueError:
+        since = (time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)) - EPOCH
+    except (ValueError, OverflowError):
         raise InputError(f"{where}, column timestamp: {text!r} is no time; write 2026-03-02T14:05:00Z") from None
-    time = time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
-    return int(time.timestamp() // 60)
+    minute, rest = divmod(since, timedelta(minutes=1))
+    if rest:
+        raise InputError(
+            f"{where}, column timestamp: {text!r} is not on a whole minute; add the counts up in regular steps, from "
+            "a minute to a day"
+        )
+    return minute
 
 
 def _count(text: str | None, column: str, where: str) -> int:

@@ -23,13 +23,13 @@ GAP: Minute = 120
 FALSE_OPENINGS_A_WEEK = 1.0
 """Surges a quiet feed may raise in a week, over all its series, if the baselines were exact."""
 
-TRIALS_A_WEEK = 1_000
+TRIALS_A_WEEK = 2_000
 """Independent looks at one series that its sliding windows amount to in a week (docs/detection.md)."""
 
 MOST_PROBABLE = 1e-5
 """Nothing more probable than this is a surge, however few series there are."""
 
-COUNT_LEVEL, SHARE_LEVEL = 1e-3, 3e-4
+COUNT_LEVEL, SHARE_LEVEL = 1e-3, 2e-4
 """Nor is anything of which the count alone is more probable than the one, or the share of negatives given the total
 than the other: neither a busy hour nor a swing in a handful of documents is a surge."""
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import doctest
+import importlib
+
 import numpy as np
 import pytest
 
@@ -189,3 +192,10 @@ def test_false_discovery_rate_is_kept():
         assert true == 10
     assert 0.05 < np.mean(shares) < 0.11
     assert fdr_threshold([], 100, 0.1) == 0.0
+
+
+@pytest.mark.parametrize("name", ["series", "shape", "significance", "surge", "walk"])
+def test_examples_in_the_docstrings_are_true(name):
+    module = importlib.import_module(f"monitor.detect.{name}")
+    result = doctest.testmod(module)
+    assert result.attempted and not result.failed

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+import subprocess
+import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -97,6 +99,12 @@ def test_setting_can_be_changed_for_one_run(tmp_path: Path) -> None:
         (HEADER + "2026-03-02,3,2\n", "line 2: total 2 is less"),
         (HEADER + "2026-03-02,1,2\n2026-03-02,1,2\n", "line 3: the same time and series as line 2"),
         (HEADER + "2026-03-02,1,2\n2026-03-09,1,2\n", "rows are 10080 minutes apart"),
+        (HEADER + "2026-03-02T00:00:30Z,1,2\n", "not on a whole minute"),
+        (HEADER + "0001-01-01T00:00:00+10:00,1,2\n", "line 2, column timestamp"),
+        (HEADER + "2026-03-02,inf,2\n", "line 2, column negative: 'inf'"),
+        (HEADER + "2026-03-02,\n", "line 2, column negative: ''"),
+        ("timestamp;negative\n2026-03-02;1\n", "no column timestamp"),
+        ("timestamp,negative,negative\n", "column negative is there twice"),
     ],
 )
 def test_bad_file_is_one_clear_line(tmp_path: Path, text: str, message: str) -> None:
@@ -104,3 +112,62 @@ def test_bad_file_is_one_clear_line(tmp_path: Path, text: str, message: str) -> 
         run(text, tmp_path)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_file_that_is_no_text_or_cannot_be_opened_is_one_clear_line(tmp_path: Path) -> None:
+    path = tmp_path / "counts.csv"
+    path.write_bytes(b"timestamp,negative\n2026-03-02,\xff\n")
+    with pytest.raises(InputError, match="not UTF-8"):
+        CliRunner().invoke(detect, [str(path)], catch_exceptions=False)
+    with pytest.raises(InputError, match="cannot be written"):
+        run(HEADER + "\n".join(hourly(3)), tmp_path, "--out", str(tmp_path / "no" / "such.csv"))
+    with pytest.raises(InputError, match="KEY=VALUE"):
+        run(HEADER + "\n".join(hourly(3)), tmp_path, "--set", "detection.min_negative")
+
+
+def test_missing_rows_are_quiet_intervals_and_offsets_are_understood(tmp_path: Path) -> None:
+    rows = [row.split(",") for row in hourly(20, range(400, 403))]
+    gaps = [[time, "0", "0"] if at % 9 == 4 else [time, *counts] for at, (time, *counts) in enumerate(rows)]
+    whole = HEADER + "\n".join(map(",".join, gaps))
+    shanghai = timezone(timedelta(hours=8))
+    sparse = HEADER + "\n".join(
+        f"{datetime.fromisoformat(time).astimezone(shanghai).isoformat(' ')},{negative},{total}"
+        for time, negative, total in gaps
+        if total != "0"
+    )
+    assert run(sparse, tmp_path) == run(whole, tmp_path) != []
+
+
+def test_surge_at_the_end_of_the_file_is_resolved_after_it(tmp_path: Path) -> None:
+    found = run(HEADER + "\n".join(hourly(20, range(478, 480))), tmp_path)
+    assert [row["event"] for row in found] == ["open", "resolve"]
+    assert found[1]["timestamp"] >= "2026-03-22T00:00:00Z"
+
+
+def test_output_file_holds_what_standard_output_would(tmp_path: Path) -> None:
+    text = HEADER + "\n".join(hourly(20, range(400, 403)))
+    out = tmp_path / "surges.csv"
+    assert run(text, tmp_path, "--out", str(out)) == []
+    with out.open(encoding="utf-8", newline="") as lines:
+        assert list(csv.DictReader(lines)) == run(text, tmp_path)
+
+
+def test_young_record_raises_nothing_and_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "counts.csv"
+    path.write_text(HEADER + "\n".join(hourly(1, range(20, 23))), encoding="utf-8")
+    found = CliRunner().invoke(detect, [str(path)], catch_exceptions=False)
+    assert found.stdout.count("\n") == 1
+    assert "detection.min_history" in found.stderr
+
+
+def test_standard_input_gives_the_same_bytes_each_time() -> None:
+    text = (HEADER + "\n".join(hourly(20, range(400, 403)))).encode()
+    command = [sys.executable, "-m", "monitor.cli", "detect", "-"]
+    answers = {subprocess.run(command, input=text, capture_output=True, check=True).stdout for _ in range(2)}
+    assert len(answers) == 1
+    assert answers.pop().count(b"\n") == 3
+
+
+def test_importing_the_command_loads_no_numerics() -> None:
+    code = "import sys, monitor.commands.detect; print([m for m in ('numpy', 'scipy', 'torch') if m in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout.strip() == b"[]"
