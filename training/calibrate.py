@@ -13,7 +13,9 @@ from monitor.understand.bundle import Bundle, sigmoid, softmax
 from monitor.understand.runtimes import Logits
 from training.data import Example
 
-GRID = np.round(np.arange(0.10, 0.81, 0.02), 2)
+GRID = np.round(np.arange(0.10, 0.51, 0.02), 2)
+"""Thresholds that are tried. For calibrated probabilities the one with the best F1 is half that F1, so never over 0.5
+(Lipton et al. 2014, "Optimal Thresholding of Classifiers to Maximize F1 Measure"); higher ones would be chance."""
 ENOUGH = 25
 """A topic with fewer held-out texts than this takes the threshold that is best over all topics."""
 
