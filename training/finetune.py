@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -132,8 +133,7 @@ def fine_tune(
     if recipe.encoder is None:
         raise InputError(f"recipe {recipe.name}: names no encoder")
     plan = recipe.finetune
-    if plan.threads:
-        torch.set_num_threads(plan.threads)
+    torch.set_num_threads(plan.threads or os.cpu_count() or 1)
     set_seed(plan.seed)
     folder = find_encoder(EncoderSource(recipe.encoder.name, recipe.encoder.revision))
     tokenizer = load_tokenizer(folder)

@@ -61,7 +61,7 @@ class FineTuning(_Part):
     max_tokens: int = Field(96, ge=8, description="texts are cut here in training")
     held_out: float = Field(0.08, gt=0, lt=0.5, description="share kept back for calibration and thresholds")
     bf16: bool = Field(True, description="multiply in bfloat16 (weights stay float32)")
-    threads: int = Field(0, ge=0, description="CPU threads; 0: as torch chooses")
+    threads: int = Field(0, ge=0, description="CPU threads; 0: as many as there are cores")
     seed: int = 13
 
 

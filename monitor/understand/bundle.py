@@ -257,7 +257,8 @@ def load_bundle(folder: Path, *, device: str = "auto", threads: int = 0, tokens:
 
     Args:
         device: auto, cpu, cuda or cuda:N; auto takes a GPU when there is one.
-        threads: CPU threads of this process's torch; 0 leaves them.
+        threads: forward passes computed at a time on a CPU; 0: as many as there are cores. Each has one thread, and so
+            has torch in this process from then on.
         tokens: padded tokens of one forward pass at most.
 
     Raises:

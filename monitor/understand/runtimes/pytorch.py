@@ -5,12 +5,18 @@ other last bits in other company. Here every forward pass over windows of one le
 is asked: windows are padded to a fixed ladder of lengths, a pass always has the same number of rows for its
 length, and missing rows are filled with an empty text. The heads run over fixed blocks of rows likewise. What a
 text gets then depends on the text alone.
+
+On a CPU each pass runs on one thread and several passes run at a time: threads that share one product wait for each
+other at every step, which on a machine that does other work too cost more than half of the speed.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -47,7 +53,15 @@ class EncoderRuntime:
     """An encoder with merged adapters and its two heads, ready to run."""
 
     def __init__(
-        self, network: Network, tokenizer: Tokenizer, *, max_tokens: int, pad: int, device: torch.device, tokens: int
+        self,
+        network: Network,
+        tokenizer: Tokenizer,
+        *,
+        max_tokens: int,
+        pad: int,
+        device: torch.device,
+        threads: int,
+        tokens: int,
     ) -> None:
         self.network = network.eval().to(device)
         self._device = device
@@ -61,8 +75,11 @@ class EncoderRuntime:
         self._max_tokens = max_tokens
         self._pad = pad
         self._tokens = tokens if self._half else min(tokens, CPU_TOKENS)
+        self._workers: ThreadPoolExecutor | None = None
         if device.type == "cpu":
             pack(self.network.encoder, self._tokens)
+            torch.set_num_threads(1)
+            self._workers = ThreadPoolExecutor(threads or _cores(), thread_name_prefix="engine")
 
     @classmethod
     def load(cls, folder: Path, manifest: Manifest, *, device: str, threads: int, tokens: int) -> EncoderRuntime:
@@ -70,8 +87,6 @@ class EncoderRuntime:
         if manifest.encoder is None:
             raise ValueError("no encoder named")
         where = _device(device)
-        if threads and where.type == "cpu":
-            torch.set_num_threads(threads)
         base = find_encoder(manifest.encoder.source, beside=folder)
         encoder = load_encoder(base)
         tensors = load_file(folder / "weights.safetensors")
@@ -90,7 +105,15 @@ class EncoderRuntime:
             raise BundleError(f"{folder}: max_tokens is over the {longest} positions of its encoder (engine.bundles)")
         tokenizer = load_tokenizer(base)
         pad = int(getattr(encoder.config, "pad_token_id", 0) or 0)
-        return cls(network, tokenizer, max_tokens=manifest.encoder.max_tokens, pad=pad, device=where, tokens=tokens)
+        return cls(
+            network,
+            tokenizer,
+            max_tokens=manifest.encoder.max_tokens,
+            pad=pad,
+            device=where,
+            threads=threads,
+            tokens=tokens,
+        )
 
     def logits(self, texts: Sequence[str]) -> Logits:
         """Logits of each text; a long one is split into windows of about equal length, at most MAX_WINDOWS."""
@@ -122,25 +145,30 @@ class EncoderRuntime:
         ladder: dict[int, list[int]] = {}
         for index, window in enumerate(windows):
             ladder.setdefault(self._padded(len(window)), []).append(index)
-        empty = (*self._prefix, *self._suffix)
-        for length, members in sorted(ladder.items()):
+        parts: list[list[int]] = []
+        passes: list[Callable[[], NDArray[np.float32]]] = []
+        for length, members in sorted(ladder.items(), reverse=True):
             rows = max(1, self._tokens // length)
             for begin in range(0, len(members), rows):
-                part = members[begin : begin + rows]
-                ids = np.full((rows, length), self._pad, np.int64)
-                mask = np.zeros((rows, length), np.int64)
-                for row in range(rows):
-                    window = windows[part[row]] if row < len(part) else empty
-                    ids[row, : len(window)] = window
-                    mask[row, : len(window)] = 1
-                pooled[part] = self._forward(ids, mask)[: len(part)]
+                parts.append(members[begin : begin + rows])
+                passes.append(partial(self._forward, [windows[index] for index in parts[-1]], rows, length))
+        run = self._workers.map if self._workers is not None else map
+        for part, states in zip(parts, run(_call, passes), strict=True):
+            pooled[part] = states[: len(part)]
         return pooled
 
     def _padded(self, length: int) -> int:
-        return min(-(-length // STEP) * STEP, max(self._max_tokens, length))
+        return min(-(-length // STEP) * STEP, self._max_tokens)
 
     @torch.inference_mode()
-    def _forward(self, ids: NDArray[np.int64], mask: NDArray[np.int64]) -> NDArray[np.float32]:
+    def _forward(self, windows: Sequence[tuple[int, ...]], rows: int, length: int) -> NDArray[np.float32]:
+        ids = np.full((rows, length), self._pad, np.int64)
+        mask = np.zeros((rows, length), np.int64)
+        empty = (*self._prefix, *self._suffix)
+        for row in range(rows):
+            window = windows[row] if row < len(windows) else empty
+            ids[row, : len(window)] = window
+            mask[row, : len(window)] = 1
         states = self.network.pooled(torch.from_numpy(ids).to(self._device), torch.from_numpy(mask).to(self._device))
         return states.float().cpu().numpy()
 
@@ -166,6 +194,15 @@ def _frame(tokenizer: Tokenizer) -> tuple[tuple[int, ...], tuple[int, ...]]:
         if framed[begin : begin + len(plain)] == plain:
             return tuple(framed[:begin]), tuple(framed[begin + len(plain) :])
     raise ValueError("the tokenizer changes a text when it frames it")
+
+
+def _call(compute: Callable[[], NDArray[np.float32]]) -> NDArray[np.float32]:
+    return compute()
+
+
+def _cores() -> int:
+    """The processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _device(name: str) -> torch.device:
