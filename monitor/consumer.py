@@ -62,6 +62,7 @@ class Consumer:
         self._on_batch = on_batch
         self._writer = Writer(database, self._group, settings.detection.lateness)
         self._stop = threading.Event()
+        self._written_off = threading.Event()  # nobody takes understood batches any more
         self._understood: queue.Queue[Batch | None] = queue.Queue(maxsize=1)
         # What the threads share, guarded by the condition.
         self._changed = threading.Condition()
@@ -249,17 +250,20 @@ class Consumer:
             self._hand_over(None)
 
     def _hand_over(self, batch: Batch | None) -> None:
-        while self._failure is None:
+        while not self._written_off.is_set():
             with suppress(queue.Full):
                 self._understood.put(batch, timeout=0.5)
                 return
 
     def _write(self) -> None:
-        while (batch := self._understood.get()) is not None:
-            self._store(batch)
-            with self._changed:
-                self._in_hand.pop(0)
-                self._changed.notify_all()
+        try:
+            while (batch := self._understood.get()) is not None:
+                self._store(batch)
+                with self._changed:
+                    self._in_hand.pop(0)
+                    self._changed.notify_all()
+        finally:
+            self._written_off.set()
 
     def _take(self) -> tuple[list[RawMessage], dict[Partition, int | None]] | None:
         """The next batch, full or what came within `batch.wait`, and the stored offsets it begins at.
