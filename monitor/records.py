@@ -14,11 +14,12 @@ from monitor.store.database import Database
 PREFIX = "replay_"
 
 
-def open_record(settings: Settings, name: str | None, *, make: bool = False) -> Database:
+def open_record(settings: Settings, name: str | None, *, make: bool = False, fresh: bool = False) -> Database:
     """The live record (`name` None), whose tables must be current, or a replay's.
 
     Args:
         make: make or update a replay's tables. Without it a replay that is not there is an InputError.
+        fresh: with `make`, remove what a replay of this name holds first.
 
     Raises:
         InputError: the name cannot be used, or there is no such replay.
@@ -30,6 +31,8 @@ def open_record(settings: Settings, name: str | None, *, make: bool = False) -> 
         return database
     database = Database(settings, schema_of(name))
     if make:
+        if fresh:
+            drop(database)
         migrate.upgrade(database)
     elif migrate.current(database) is None:
         known = ", ".join(names(database)) or "there is none"

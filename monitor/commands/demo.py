@@ -19,9 +19,8 @@ from monitor.commands.alerts import described
 from monitor.commands.replay import run
 from monitor.errors import BellwetherError
 from monitor.progress import Progress
-from monitor.records import drop, open_record
+from monitor.records import open_record
 from monitor.settings import load, variable
-from monitor.store import migrate
 
 NAME = "demo"
 
@@ -45,9 +44,7 @@ def demo(no_serve: bool, no_browser: bool, port: int | None) -> None:
         overrides["dashboard.port"] = str(port)
     settings = load(environment, overrides).settings
     started = time.monotonic()
-    database = open_record(settings, NAME, make=True)
-    drop(database)
-    migrate.upgrade(database)
+    database = open_record(settings, NAME, make=True, fresh=True)
     click.echo(f"record: {database.where}, schema {database.schema}", err=True)
     seen = False
 

@@ -12,9 +12,8 @@ import click
 from monitor.commands.alerts import described
 from monitor.errors import InputError
 from monitor.progress import Progress, progress
-from monitor.records import drop, open_record
+from monitor.records import open_record
 from monitor.settings import Settings, load
-from monitor.store import migrate
 from monitor.store.database import Database
 
 
@@ -54,10 +53,7 @@ def replay(
         fill(settings, feed, pace)
         return
     name = name or name_of(feed[0])
-    database = open_record(settings, name, make=True)
-    if not resume:
-        drop(database)
-        migrate.upgrade(database)
+    database = open_record(settings, name, make=True, fresh=not resume)
     run(settings, database, feed, pace=pace, notify=notify, say=lambda bar, alert: bar.say(described(alert)))
     if out:
         from monitor.alerts.export import export_alerts
