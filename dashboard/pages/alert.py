@@ -11,7 +11,7 @@ from dash import Dash, Input, Output, State, ctx, dcc, html, no_update
 from dashboard import charts, query
 from dashboard.context import Context, View, address, moment
 from dashboard.parts import card, chance, empty, facts, link_out, severity_chip, state_chip, thousands, when
-from monitor.alerts import lifecycle
+from monitor.alerts import lifecycle, numerals
 from monitor.errors import AlertConflict, DatabaseUnavailable, InputError
 from monitor.store.queries import alerts, curves
 from monitor.store.queries.alerts import Alert, AlertEvent
@@ -199,11 +199,11 @@ def _head(view: View, alert: Alert) -> Any:
     acknowledged: Any = None
     if alert.acknowledged_at:
         acknowledged = [when(alert.acknowledged_at), f" UTC · {alert.acknowledged_by}"]
-    lift = f"{alert.observed / alert.expected:.1f} ×" if alert.expected > 0 else "–"
+    lift = numerals.lift(alert.observed / alert.expected) if alert.expected > 0 else "–"
     window = view.span(timedelta(minutes=alert.window_minutes))
     figures = [
         (t("observed"), thousands(alert.observed), t("of_total", n=thousands(alert.total), window=window)),
-        (t("expected"), f"{alert.expected:.1f}", ""),
+        (t("expected"), numerals.count(alert.expected), ""),
         (t("lift"), lift, ""),
         (t("p_value"), chance(alert.p_value), ""),
     ]
