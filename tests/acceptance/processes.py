@@ -42,7 +42,13 @@ class Process:
 
     def __init__(self, arguments: Sequence[str], env: dict[str, str]) -> None:
         self._child = subprocess.Popen(
-            [*COMMAND, *arguments], env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            [*COMMAND, *arguments],
+            env=env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            # A test run started in the background of a script ignores SIGINT, and its children would, too.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         self.lines: list[str] = []
         self._reader = threading.Thread(target=self._keep, daemon=True)
