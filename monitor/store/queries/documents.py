@@ -201,18 +201,6 @@ def details(connection: Connection, key: UUID) -> Details | None:
     return Details(*(*row[:9], tuple(row.symbols), tuple(row.companies), *row[11:15], judged))
 
 
-def links(connection: Connection, keys: Sequence[UUID]) -> dict[UUID, str | None]:
-    """The address each of these documents was published at, for those in the record."""
-    rows = connection.execute(
-        text(
-            "SELECT d.key, d.url FROM identities i JOIN documents d USING (published_at, key) "
-            "WHERE i.key = ANY(CAST(:keys AS uuid[]))"
-        ),
-        {"keys": list(keys)},
-    )
-    return {row[0]: row[1] for row in rows}
-
-
 def sources(connection: Connection, *, among: int = 20_000) -> list[str]:
     """Sources of the newest documents, the most frequent first."""
     rows = connection.execute(
