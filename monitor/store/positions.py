@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import Connection, text
 
 Partition = tuple[str, int]
+_COLUMNS = 'topic, "partition", next_offset, event_time_high, last_message_at, caught_up_at, closed'
 END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 
 
@@ -48,13 +49,24 @@ class Position:
 def read(connection: Connection, group: str) -> list[Position]:
     """All positions of a group, by topic and partition."""
     rows = connection.execute(
-        text(
-            'SELECT topic, "partition", next_offset, event_time_high, last_message_at, caught_up_at, closed '
-            'FROM positions WHERE consumer_group = :group ORDER BY topic, "partition"'
-        ),
+        text(f'SELECT {_COLUMNS} FROM positions WHERE consumer_group = :group ORDER BY topic, "partition"'),
         {"group": group},
     )
     return [Position(*row) for row in rows]
+
+
+def hold(connection: Connection, group: str, partitions: Iterable[Partition]) -> dict[Partition, Position]:
+    """Lock these positions, and no others, in order, until the end of the transaction."""
+    wanted = sorted(partitions)
+    rows = connection.execute(
+        text(
+            f"SELECT {_COLUMNS} FROM positions WHERE consumer_group = :group AND "
+            '(topic, "partition") IN (SELECT * FROM unnest(CAST(:topics AS text[]), CAST(:numbers AS int[]))) '
+            'ORDER BY topic, "partition" FOR UPDATE'
+        ),
+        {"group": group, "topics": [topic for topic, _ in wanted], "numbers": [number for _, number in wanted]},
+    )
+    return {(row.topic, row.partition): Position(*row) for row in rows}
 
 
 def register(connection: Connection, group: str, partitions: Iterable[Partition]) -> None:

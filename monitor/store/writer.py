@@ -116,19 +116,11 @@ class Writer:
     def _hold(self, connection: Connection, batch: Batch) -> dict[Partition, Position]:
         """Lock the positions of the batch and compare them with where it began."""
         positions.register(connection, self._group, batch.next)
-        found = connection.execute(
-            text(
-                'SELECT topic, "partition", next_offset, event_time_high, last_message_at, caught_up_at, closed '
-                "FROM positions WHERE consumer_group = :group AND topic = ANY(:topics) "
-                'ORDER BY topic, "partition" FOR UPDATE'
-            ),
-            {"group": self._group, "topics": sorted({topic for topic, _ in batch.next})},
-        )
-        stored = {(row.topic, row.partition): Position(*row) for row in found}
+        stored = positions.hold(connection, self._group, batch.next)
         lost = [partition for partition in batch.next if stored[partition].next_offset != batch.begin[partition]]
         if lost:
             raise PartitionLost(sorted(lost))
-        return {partition: stored[partition] for partition in batch.next}
+        return stored
 
     def _rows(
         self, reads: Sequence[Read], watermark: datetime | None, highs: dict[Partition, datetime | None]

@@ -199,3 +199,16 @@ def test_two_consumers_with_the_same_documents_neither_deadlock_nor_count_twice(
     assert not failures
     assert count(database, "count(*) FROM documents") == total * 10
     assert count(database, "sum(total) FROM rollups WHERE topic = '' AND company = ''") == total * 10
+
+
+def test_consumers_of_other_partitions_do_not_wait_for_each_other(database: Database) -> None:
+    writer = Writer(Database(database.settings, database.schema), "g", LATENESS)
+    writer.write(batch([read(0), read(0, id="p1", partition=1)]))
+    written: list[Written] = []
+    other = threading.Thread(target=lambda: written.append(writer.write(batch([read(1, partition=1)], begin=1))))
+    with database.transaction() as connection:
+        positions.hold(connection, "g", [("news", 0)])
+        other.start()
+        other.join(10)
+        assert written == [Written(documents=1, scored=1)]
+    other.join()
