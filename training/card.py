@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from monitor.documents import LABELS
-from monitor.understand.bundle import Manifest
+from monitor.understand.manifest import Manifest
 from monitor.understand.topics import Taxonomy
 from training.corpus import Corpus
 from training.data import counted

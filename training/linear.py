@@ -18,7 +18,7 @@ from scipy.sparse import vstack
 
 from monitor.documents import LABELS
 from monitor.errors import InputError
-from monitor.understand.bundle import Ngrams
+from monitor.understand.manifest import Ngrams
 from monitor.understand.runtimes.ngrams import Hasher, weighted
 from training.corpus import Corpus
 from training.data import Example

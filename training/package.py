@@ -11,19 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from monitor.documents import LABELS
-from monitor.understand.bundle import (
-    FORMAT,
-    MANIFEST,
-    WEIGHTS,
-    Bundle,
-    Encoder,
-    Manifest,
-    Ngrams,
-    Temperature,
-    TrainingData,
-    load_bundle,
-)
+from monitor.understand.bundle import Bundle, load_bundle
 from monitor.understand.encoders import sha256
+from monitor.understand.manifest import FORMAT, MANIFEST, WEIGHTS, Encoder, Manifest, Ngrams, Temperature, TrainingData
 from monitor.understand.topics import Taxonomy
 from training.calibrate import calibrated
 from training.card import CARD, write_card

@@ -8,7 +8,8 @@ import shutil
 from pathlib import Path
 
 from monitor.errors import InputError
-from monitor.understand.bundle import Bundle, Encoder
+from monitor.understand.bundle import Bundle
+from monitor.understand.manifest import Encoder
 from monitor.understand.topics import Taxonomy
 from training.corpus import gather
 from training.package import package

@@ -85,6 +85,8 @@ def distinctive(window: Sequence[str], before: Sequence[str], most: int = 10) ->
 def _z(here: int, total_here: int, there: int, total_there: int, prior: float, total_prior: float) -> float:
     """The log-odds ratio in units of its standard deviation, both with the prior added to the counts."""
     above, below = here + prior, there + prior
+    if min(total_here - here, total_there - there) + total_prior - prior <= 0:
+        return 0.0  # the only word there is
     delta = math.log(above / (total_here + total_prior - above)) - math.log(below / (total_there + total_prior - below))
     return delta / math.sqrt(1 / above + 1 / below)
 

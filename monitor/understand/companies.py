@@ -122,13 +122,14 @@ class Watchlist:
             if _stands_alone(folded, last - pattern.length + 1, last + 1)
             and _written(text, folded, last - pattern.length + 1, pattern)
         ]
+        if any(c.pattern.rule is Rule.DIGITS for c in candidates) and not _HAN.search(text):
+            candidates = [c for c in candidates if c.pattern.rule is not Rule.DIGITS]
         if not candidates:
             return candidates
         if len(candidates) > 1:
             candidates = _longest(candidates)
         if "://" in folded or "www." in folded:
-            links = [link.span() for link in _LINK.finditer(folded)]
-            candidates = [c for c in candidates if not any(a <= c.start < b for a, b in links)]
+            candidates = _outside_links(candidates, folded)
         sure = declared.union(c.pattern.symbol for c in candidates if c.pattern.rule < Rule.AMBIGUOUS)
         return [
             c
@@ -199,7 +200,7 @@ def _written(text: str, folded: str, start: int, pattern: _Pattern) -> bool:
             return False
         return original.isupper() and not (_SHARE_CLASS.match(text, end))
     if rule is Rule.DIGITS:
-        return _is_code(text, folded, start, end)
+        return _is_code(folded, start, end)
     as_listed = original == pattern.written or original.isupper() or not _LATIN.search(pattern.written)
     if rule is Rule.CASED and pattern.length == 2 and _NUMBER_BEFORE.search(folded, max(0, start - 2), start):
         return False  # 25 BP is a measure
@@ -213,8 +214,8 @@ def _written(text: str, folded: str, start: int, pattern: _Pattern) -> bool:
 _SHARE_CLASS = re.compile(r"[.\-/][A-Z]{1,2}(?![A-Za-z])")
 
 
-def _is_code(text: str, folded: str, start: int, end: int) -> bool:
-    if folded[start:end].endswith("000") or not _HAN.search(text):
+def _is_code(folded: str, start: int, end: int) -> bool:
+    if folded[start:end].endswith("000"):
         return False
     before = folded[start - 1] if start else " "
     return before not in ".,-+$¥" and not _AMOUNT_AFTER.match(folded, end)
@@ -240,9 +241,20 @@ def _in_context(text: str, found: _Found) -> bool:
 
 
 def _longest(candidates: list[_Found]) -> list[_Found]:
+    """Those that overlap no longer one, the longest first; in time that goes with what was found, not its square."""
     candidates.sort(key=lambda found: (-found.length, found.start, found.pattern.symbol))
+    taken = bytearray(max(found.start + found.length for found in candidates))
     kept: list[_Found] = []
     for found in candidates:
-        if all(found.start >= k.start + k.length or found.start + found.length <= k.start for k in kept):
+        end = found.start + found.length
+        if not any(taken[found.start : end]):
+            taken[found.start : end] = b"\x01" * found.length
             kept.append(found)
     return kept
+
+
+def _outside_links(candidates: list[_Found], folded: str) -> list[_Found]:
+    links = bytearray(len(folded))
+    for link in _LINK.finditer(folded):
+        links[link.start() : link.end()] = b"\x01" * (link.end() - link.start())
+    return [found for found in candidates if not links[found.start]]

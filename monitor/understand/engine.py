@@ -13,7 +13,8 @@ from monitor.documents import Sentiment, TopicScore
 from monitor.errors import SettingsError
 from monitor.settings import EngineSettings
 from monitor.understand import bundle as bundles
-from monitor.understand.bundle import Bundle, Manifest
+from monitor.understand.bundle import Bundle
+from monitor.understand.manifest import Manifest
 from monitor.understand.topics import Taxonomy, load_taxonomy
 
 log = logging.getLogger(__name__)

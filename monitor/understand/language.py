@@ -119,7 +119,8 @@ _TYPICAL = (
 )
 _ENGLISH = frozenset(_TYPICAL.split())
 
-_NOISE = re.compile(r"https?://\S*|www\.\S+|&#?\w+;|[@$#]\w+|\bRT\b|\w*\d\w*")
+# The last starts at a word's beginning only: from each of its letters a long word would take its square of steps.
+_NOISE = re.compile(r"https?://\S*|www\.\S+|&#?\w+;|[@$#]\w+|\bRT\b|\b\w*\d\w*")
 _CAPITALS = re.compile(r"\b[A-Z]{1,6}\b")
 
 

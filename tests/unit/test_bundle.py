@@ -13,7 +13,8 @@ import pytest
 from monitor.errors import BundleError
 from monitor.settings import EngineSettings
 from monitor.understand import bundle as bundles
-from monitor.understand.bundle import SHIPPED, check, load_bundle, read_manifest, verify
+from monitor.understand.bundle import SHIPPED, check, load_bundle, verify
+from monitor.understand.manifest import read_manifest
 from monitor.understand.topics import load_taxonomy
 from tests.unit.models import TOPICS, make_bundle, make_encoder
 

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from monitor.documents import LABELS
 from monitor.errors import SettingsError
 from monitor.settings import EngineSettings
-from monitor.understand.bundle import SHIPPED, Bundle, load_bundle, read_manifest
+from monitor.understand.bundle import SHIPPED, Bundle, load_bundle
 from monitor.understand.engine import Engine, Scored, decide
+from monitor.understand.manifest import read_manifest
 from monitor.understand.runtimes.pytorch import MAX_WINDOWS
 from tests.unit.models import TOPICS, WORDS, make_bundle, make_encoder
 

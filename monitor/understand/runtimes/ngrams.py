@@ -22,7 +22,7 @@ from monitor.understand.runtimes import Logits
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
-    from monitor.understand.bundle import Manifest, Ngrams
+    from monitor.understand.manifest import Manifest, Ngrams
 
 MAX_CHARS = 2000
 """A text is read this far; the rest is not looked at."""

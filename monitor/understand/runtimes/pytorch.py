@@ -36,7 +36,7 @@ from monitor.understand.runtimes.packed import pack
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-    from monitor.understand.bundle import Manifest
+    from monitor.understand.manifest import Manifest
 
 log = logging.getLogger(__name__)
 
