@@ -50,14 +50,26 @@ def _layout(revision: str, **more: Any) -> dict[str, Any]:
     }
 
 
-_TIME = {
-    "type": "date",
-    "showgrid": False,
-    "zeroline": False,
-    "tickfont": {"size": 11},
-    "tickangle": 0,
-    "nticks": 8,
-}
+_DAY = 86_400_000  # milliseconds
+
+
+def _time(view: View) -> dict[str, Any]:
+    """A time axis with dates as they are written in the reader's language."""
+    axis = {
+        "type": "date",
+        "showgrid": False,
+        "zeroline": False,
+        "tickfont": {"size": 11},
+        "tickangle": 0,
+        "nticks": 8,
+    }
+    if view.lang == "zh":
+        axis["tickformatstops"] = [
+            {"dtickrange": [None, _DAY - 1], "value": "%H:%M\n%-m月%-d日"},
+            {"dtickrange": [_DAY, "M1"], "value": "%-m月%-d日\n%Y年"},
+            {"dtickrange": ["M1", None], "value": "%Y年%-m月"},
+        ]
+    return axis
 
 
 def sentiment(
@@ -147,7 +159,7 @@ def sentiment(
             barmode="stack",
             hovermode="closest",
             shapes=shapes,
-            xaxis=_TIME | {"anchor": "y2", "range": list(zoom or (x[0], (times[-1] + span.width).isoformat()))},
+            xaxis=_time(view) | {"anchor": "y2", "range": list(zoom or (x[0], (times[-1] + span.width).isoformat()))},
             yaxis={
                 "domain": [0.46, 1],
                 "fixedrange": True,
@@ -244,7 +256,8 @@ def heat(
         "layout": _layout(
             span.name,
             margin={"l": 8, "r": 8, "t": 4, "b": 40},
-            xaxis=_TIME | {"range": [times[0].isoformat(), (times[-1] + span.width).isoformat()], "fixedrange": True},
+            xaxis=_time(view)
+            | {"range": [times[0].isoformat(), (times[-1] + span.width).isoformat()], "fixedrange": True},
             yaxis={"automargin": True, "fixedrange": True, "ticksuffix": "  ", "ticks": "", "showgrid": False},
         ),
     }
@@ -359,7 +372,7 @@ def expectation(
             },
             margin={"l": 40, "r": 12, "t": 30, "b": 40},
             shapes=shapes,
-            xaxis=_TIME,
+            xaxis=_time(view),
             yaxis={"rangemode": "tozero", "zeroline": False, "nticks": 6},
         ),
     }

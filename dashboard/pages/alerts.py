@@ -10,6 +10,7 @@ from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html
 from dashboard import query
 from dashboard.context import Context, View
 from dashboard.parts import choices, empty, select, severity_chip, state_chip, thousands, when
+from monitor.alerts import numerals
 from monitor.store.queries import alert_pages
 from monitor.store.queries.alert_pages import AlertFilter
 from monitor.store.queries.alerts import Alert
@@ -113,7 +114,7 @@ def _table(view: View, found: Sequence[Alert]) -> Any:
                     html.Td(when(alert.opened_at), className="time"),
                     html.Td(when(alert.resolved_at) if alert.resolved_at else "–", className="time"),
                     html.Td(thousands(alert.observed), className="number"),
-                    html.Td(f"{alert.expected:.1f}", className="number"),
+                    html.Td(numerals.count(alert.expected), className="number"),
                 ],
                 key=alert.id,
             )

@@ -112,11 +112,16 @@ def headline(document: Driver) -> str:
 
 
 def _foremost(stories: Sequence[Story], words: Sequence[Word]) -> list[Story]:
-    """The stories in the order of what they say of the surge: their copies, weighed by the words that stand out."""
+    """The stories in the order of what they say of the surge.
+
+    What counts is how many copies there are, how many words that stand out, and how sure the model is that the story
+    is negative: a remark that is barely so must not be the one that is quoted.
+    """
 
     def weight(story: Story) -> float:
         said = words_of(story.first.body)
-        return round(len(story.documents) * (1 + sum(word.z for word in words if word.word in said)), 3)
+        striking = 1 + sum(word.z for word in words if word.word in said)
+        return round(len(story.documents) * striking * story.first.negative, 3)
 
     return sorted(stories, key=lambda story: (-weight(story), story.first.published_at, story.first.key))
 
