@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from monitor.documents import LABELS
 from monitor.understand.bundle import Bundle, sigmoid, softmax
 from monitor.understand.runtimes import Logits
-from training.data import Example
+from training.data.examples import Example
 
 GRID = np.round(np.arange(0.10, 0.51, 0.02), 2)
 """Thresholds that are tried. For calibrated probabilities the one with the best F1 is half that F1, so never over 0.5

@@ -10,7 +10,7 @@ from monitor.documents import LABELS
 from monitor.understand.manifest import Manifest
 from monitor.understand.topics import Taxonomy
 from training.corpus import Corpus
-from training.data import counted
+from training.data.examples import counted
 from training.recipe import Recipe
 
 CARD = "MODEL_CARD.md"

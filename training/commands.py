@@ -47,7 +47,7 @@ def evaluate(bundle: Path, files: tuple[Path, ...], as_json: bool, topics: Path 
     """Measure the model in folder BUNDLE on labelled FILES (JSON lines, also .gz and .zst)."""
     from monitor.understand.bundle import SHIPPED, load_bundle
     from monitor.understand.topics import load_taxonomy
-    from training.data import read_examples
+    from training.data.reading import read_examples
     from training.evaluate import evaluate_examples, report_lines
 
     taxonomy = load_taxonomy(topics)

@@ -8,7 +8,11 @@ from pathlib import Path
 
 from monitor.errors import InputError
 from monitor.understand.topics import Taxonomy
-from training.data import Example, held_out, read_examples, refuse_leaks, without_doubles
+from training.data.doubles import without_doubles
+from training.data.examples import Example
+from training.data.leaks import refuse_leaks
+from training.data.reading import read_examples
+from training.data.splits import held_out
 from training.recipe import Recipe
 
 

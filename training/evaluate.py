@@ -16,7 +16,7 @@ from monitor.documents import LABELS
 from monitor.understand.bundle import Bundle
 from monitor.understand.engine import DIGITS
 from monitor.understand.topics import Taxonomy
-from training.data import Example
+from training.data.examples import Example
 
 CHUNK = 512
 

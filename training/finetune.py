@@ -19,7 +19,7 @@ from monitor.errors import InputError
 from monitor.understand.encoders import EncoderSource, find_encoder, load_encoder, load_tokenizer
 from monitor.understand.network import Network
 from monitor.understand.normalise import normalise
-from training.data import Example
+from training.data.examples import Example
 from training.recipe import FineTuning, Recipe
 
 if TYPE_CHECKING:

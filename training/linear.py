@@ -21,7 +21,7 @@ from monitor.errors import InputError
 from monitor.understand.manifest import Ngrams
 from monitor.understand.runtimes.ngrams import Hasher, weighted
 from training.corpus import Corpus
-from training.data import Example
+from training.data.examples import Example
 from training.recipe import RECIPES, Recipe
 
 log = logging.getLogger(__name__)

@@ -18,7 +18,7 @@ from monitor.understand.topics import Taxonomy
 from training.calibrate import calibrated
 from training.card import CARD, write_card
 from training.corpus import Corpus
-from training.data import read_examples
+from training.data.reading import read_examples
 from training.evaluate import evaluate_examples, summary
 from training.recipe import Recipe
 

@@ -15,7 +15,13 @@ from sqlalchemy import Connection, text
 from monitor.store.database import Database
 
 Span = Literal["day", "month"]
-PARTITIONED: dict[str, Span] = {"documents": "day", "scores": "day", "rollups": "month"}
+PARTITIONED: dict[str, Span] = {
+    "documents": "day",
+    "scores": "day",
+    "company_scores": "day",
+    "shadow_scores": "day",
+    "rollups": "month",
+}
 _LOCK = 0x70617274
 
 

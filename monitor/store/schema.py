@@ -94,6 +94,39 @@ scores = Table(
     comment="One row a document and model; scoring again adds rows. Partitioned by day of published_at (UTC).",
 )
 
+company_scores = Table(
+    "company_scores",
+    metadata,
+    Column("published_at", Instant, primary_key=True),
+    Column("key", Uuid, primary_key=True),
+    Column("company", Text, primary_key=True),
+    Column("model", Text, primary_key=True),
+    Column("label", Text, nullable=False),
+    Column("negative", REAL, nullable=False),
+    Column("neutral", REAL, nullable=False),
+    Column("positive", REAL, nullable=False),
+    postgresql_partition_by="RANGE (published_at)",
+    comment="Sentiment toward each company of a document that names several; where there is no row the document's own "
+    "counts. Partitioned by day of published_at (UTC).",
+)
+
+shadow_scores = Table(
+    "shadow_scores",
+    metadata,
+    Column("published_at", Instant, primary_key=True),
+    Column("key", Uuid, primary_key=True),
+    Column("model", Text, primary_key=True),
+    Column("label", Text, nullable=False),
+    Column("negative", REAL, nullable=False),
+    Column("neutral", REAL, nullable=False),
+    Column("positive", REAL, nullable=False),
+    Column("topics", ARRAY(Text), nullable=False),
+    Column("topic_probabilities", ARRAY(REAL), nullable=False),
+    Column("scored_at", Instant, nullable=False, server_default=func.now()),
+    postgresql_partition_by="RANGE (published_at)",
+    comment="What a model in shadow mode would have said; nothing is judged on it. Partitioned by day of published_at.",
+)
+
 rollups = Table(
     "rollups",
     metadata,
@@ -221,4 +254,60 @@ users = Table(
     Column("password_hash", Text, nullable=False),
     Column("created_at", Instant, nullable=False, server_default=func.now()),
     Column("disabled", Boolean, nullable=False, server_default=text("false")),
+)
+
+models = Table(
+    "models",
+    metadata,
+    Column("model", Text, primary_key=True, comment="name@version"),
+    Column("languages", ARRAY(Text), nullable=False),
+    Column("stage", Text, nullable=False, comment="candidate, champion or archived"),
+    Column("shadow", Boolean, nullable=False, server_default=text("false"), comment="scores beside the champion"),
+    Column("folder", Text, nullable=False, comment="the bundle, below the registry's folder"),
+    Column("digest", Text, nullable=False, comment="SHA-256 of its bundle.json"),
+    Column("parent", Text, comment="the model it was taught on from, if any"),
+    Column("lineage", JSONB, nullable=False, comment="recipe, data files and their hashes, seed, versions"),
+    Column("metrics", JSONB, nullable=False),
+    Column("registered_at", Instant, nullable=False, server_default=func.now()),
+    Column("registered_by", Text, nullable=False),
+    CheckConstraint("stage in ('candidate', 'champion', 'archived')", name="stage"),
+    comment="The registry. The champion of a language scores its documents.",
+)
+
+model_events = Table(
+    "model_events",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("at", Instant, nullable=False, server_default=func.now()),
+    Column("actor", Text, nullable=False),
+    Column("model", Text, nullable=False, index=True),
+    Column("action", Text, nullable=False, comment="register, promote, rollback, archive, shadow or unshadow"),
+    Column("reason", Text, nullable=False, server_default=text("''")),
+    Column("details", JSONB, nullable=False, comment="what it replaced, and the comparison that allowed it"),
+    comment="What was done with models, in order.",
+)
+
+labels = Table(
+    "labels",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("key", Uuid, nullable=False, comment="the document"),
+    Column(
+        "company", Text, nullable=False, server_default=text("''"), comment="toward whom; empty: the text as a whole"
+    ),
+    Column("actor", Text, nullable=False),
+    Column("sentiment", Text, comment="null: not said"),
+    Column("topics", ARRAY(Text), comment="null: not said; empty: none of them"),
+    Column("title", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("lang", Text, nullable=False),
+    Column("published_at", Instant, nullable=False),
+    Column("note", Text, nullable=False, server_default=text("''")),
+    Column(
+        "origin", Text, nullable=False, server_default=text("''"), comment="page, an import's file, or why it was asked"
+    ),
+    Column("labelled_at", Instant, nullable=False, server_default=func.now(), index=True),
+    UniqueConstraint("key", "company", "actor"),
+    CheckConstraint("sentiment in ('negative', 'neutral', 'positive')", name="sentiment"),
+    comment="What people said of documents. The text is kept with it: labels outlive the documents' retention.",
 )

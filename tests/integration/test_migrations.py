@@ -64,12 +64,16 @@ def test_each_day_and_month_gets_its_partition(database: Database) -> None:
     Writer(database, "g", LATENESS).write(batch([read(0), read(1, at=NOON.replace(month=4))]))
     with database.transaction() as connection:
         assert partitions.existing(connection) == [
+            "company_scores_20260302",
+            "company_scores_20260402",
             "documents_20260302",
             "documents_20260402",
             "rollups_202603",
             "rollups_202604",
             "scores_20260302",
             "scores_20260402",
+            "shadow_scores_20260302",
+            "shadow_scores_20260402",
         ]
 
 

@@ -20,11 +20,15 @@ def test_old_days_are_dropped_and_young_ones_kept(database: Database) -> None:
     Writer(database, "g", LATENESS).write(batch(reads))
     dropped = retention.apply(database, RetentionSettings(documents_days=30), now)
     assert dropped == [
+        "company_scores_20260317",
+        "company_scores_20260515",
         "documents_20260317",
         "documents_20260515",
         "rollups_202603",
         "scores_20260317",
         "scores_20260515",
+        "shadow_scores_20260317",
+        "shadow_scores_20260515",
     ]
     assert count(database, "count(*) FROM documents") == 2
     assert count(database, "count(*) FROM identities") == 2

@@ -11,7 +11,11 @@ import pytest
 from monitor.errors import InputError
 from monitor.understand.topics import load_taxonomy
 from training.corpus import in_taxonomy
-from training.data import Example, fingerprint, held_out, read_examples, refuse_leaks, without_doubles
+from training.data.doubles import fingerprint, without_doubles
+from training.data.examples import Example
+from training.data.leaks import refuse_leaks
+from training.data.reading import read_examples
+from training.data.splits import held_out
 from training.recipe import RECIPES, read_recipe
 
 

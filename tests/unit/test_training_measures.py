@@ -17,7 +17,7 @@ from monitor.understand.runtimes import Logits
 from monitor.understand.topics import load_taxonomy
 from tests.unit.models import TOPICS, make_bundle, make_encoder
 from training.calibrate import best_thresholds, calibrated
-from training.data import Example
+from training.data.examples import Example
 from training.evaluate import evaluate_examples, expected_calibration_error, report_lines, sentiment_report, summary
 
 

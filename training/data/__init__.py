@@ -1,0 +1,1 @@
+"""Labelled texts: reading them, and what is done with them before a model sees any."""

@@ -1,0 +1,48 @@
+"""A labelled text, and what labels a set of them carries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from monitor.documents import Label
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One labelled text; None stands for "nobody said".
+
+    `topics` are labels as the file has them. `negative` is a yes or no that leaves open what else the text is.
+    `entities` are those the text names, each with the sentiment toward it: a label, True or False for bad or not bad
+    for it, or None where nobody said. `target` is set on a text that was marked for one of its entities
+    (`toward.aimed`): its labels are about that entity alone.
+    """
+
+    text: str
+    lang: str | None = None
+    sentiment: Label | None = None
+    topics: tuple[str, ...] | None = None
+    negative: bool | None = None
+    entities: tuple[tuple[str, Label | bool | None], ...] = ()
+    target: str | None = None
+
+
+def counted(examples: Iterable[Example]) -> dict[str, Any]:
+    """How many examples carry which label, for logs and model cards."""
+    rows = list(examples)
+
+    def each(values: Iterator[str]) -> dict[str, int]:
+        found: dict[str, int] = {}
+        for value in values:
+            found[value] = found.get(value, 0) + 1
+        return dict(sorted(found.items()))
+
+    return {
+        "texts": len(rows),
+        "sentiment": each(row.sentiment for row in rows if row.sentiment),
+        "topics": each(topic for row in rows for topic in row.topics or ()),
+        "entities": sum(len(row.entities) for row in rows),
+        "negative": sum(row.negative is True for row in rows),
+        "not_negative": sum(row.negative is False for row in rows),
+    }
