@@ -53,7 +53,7 @@ def verify(settings: EngineSettings) -> str:
     parts = []
     for folder, manifest in zip(folders(settings), check(settings), strict=True):
         text = f"{manifest.model} ({', '.join(manifest.languages)})"
-        if manifest.encoder is not None:
+        if manifest.encoder is not None and manifest.encoder.form != "whole":
             text += f" on {manifest.encoder.name} at {find_encoder(manifest.encoder.source, beside=folder)}"
         parts.append(text)
     return "; ".join(parts)

@@ -151,6 +151,16 @@ def load_encoder(folder: Path) -> nn.Module:
     return encoder.eval()
 
 
+def blank_encoder(folder: Path) -> nn.Module:
+    """The encoder that `config.json` of a folder describes, its weights still to be set; float32, eval mode."""
+    import torch
+    from transformers import AutoConfig, AutoModel
+
+    config = AutoConfig.from_pretrained(folder, local_files_only=True)
+    extra = {"add_pooling_layer": False} if config.model_type in _POOLED else {}
+    return AutoModel.from_config(config, dtype=torch.float32, **extra).eval()
+
+
 # Kinds of network that grow a pooler nobody uses here unless told not to.
 _POOLED = {"bert", "roberta", "xlm-roberta", "camembert", "data2vec-text", "mpnet", "ernie"}
 

@@ -35,7 +35,13 @@ class Temperature:
 @with_config(_STRICT)
 @dataclass(frozen=True)
 class Encoder:
-    """The pre-trained encoder a bundle builds on, and its adapters (alpha 0: it has none)."""
+    """The pre-trained encoder a bundle builds on, and in what form it stores what was taught (see `stored.py`).
+
+    Attributes:
+        sha256: of the base's files; empty when the bundle holds all of the encoder itself.
+        rank, alpha: of the adapters; 0: there are none.
+        bits: of stored matrices (16: float16).
+    """
 
     name: str
     revision: str | None
@@ -44,6 +50,8 @@ class Encoder:
     max_tokens: int
     rank: int = 0
     alpha: float = 0.0
+    form: Literal["adapters", "delta", "whole"] = "adapters"
+    bits: Literal[4, 5, 6, 8, 16] = 16
 
     @property
     def source(self) -> EncoderSource:

@@ -27,11 +27,11 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file
 
 from monitor.errors import BundleError, SettingsError
-from monitor.understand.encoders import find_encoder, load_encoder, load_tokenizer
-from monitor.understand.network import Network, merge_adapters
+from monitor.understand.network import Network
 from monitor.understand.normalise import normalise
 from monitor.understand.runtimes import Logits
 from monitor.understand.runtimes.packed import pack
+from monitor.understand.stored import build
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -87,15 +87,12 @@ class EncoderRuntime:
         if manifest.encoder is None:
             raise ValueError("no encoder named")
         where = _device(device)
-        base = find_encoder(manifest.encoder.source, beside=folder)
-        encoder = load_encoder(base)
         tensors = load_file(folder / "weights.safetensors")
-        network = Network(encoder, pooling=manifest.encoder.pooling, topics=len(manifest.topics))
-        adapters = {
+        taught = {
             name.removeprefix("encoder."): tensors.pop(name) for name in list(tensors) if name.startswith("encoder.")
         }
-        if adapters:
-            merge_adapters(encoder, adapters, scale=manifest.encoder.alpha / manifest.encoder.rank)
+        encoder, tokenizer = build(folder, manifest.encoder, taught)
+        network = Network(encoder, pooling=manifest.encoder.pooling, topics=len(manifest.topics))
         heads = {"sentiment.weight", "sentiment.bias", "topics.weight", "topics.bias"}
         if set(tensors) != heads:
             raise ValueError(f"tensors {sorted(set(tensors) ^ heads)} missing or unknown")
@@ -103,7 +100,6 @@ class EncoderRuntime:
         longest = int(getattr(encoder.config, "max_position_embeddings", manifest.encoder.max_tokens))
         if manifest.encoder.max_tokens > longest:
             raise BundleError(f"{folder}: max_tokens is over the {longest} positions of its encoder (engine.bundles)")
-        tokenizer = load_tokenizer(base)
         pad = int(getattr(encoder.config, "pad_token_id", 0) or 0)
         return cls(
             network,
