@@ -16,7 +16,8 @@ class Example:
     `topics` are labels as the file has them. `negative` is a yes or no that leaves open what else the text is.
     `entities` are those the text names, each with the sentiment toward it: a label, True or False for bad or not bad
     for it, or None where nobody said. `target` is set on a text that was marked for one of its entities
-    (`toward.aimed`): its labels are about that entity alone.
+    (`toward.aimed`): its labels are about that entity alone. `among` are the topics whoever labelled the text chose
+    from; what is not among them was not said to be absent. None: all that are taught.
     """
 
     text: str
@@ -26,6 +27,7 @@ class Example:
     negative: bool | None = None
     entities: tuple[tuple[str, Label | bool | None], ...] = ()
     target: str | None = None
+    among: tuple[str, ...] | None = None
 
 
 def counted(examples: Iterable[Example]) -> dict[str, Any]:
