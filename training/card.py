@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from monitor.documents import LABELS
-from monitor.understand.manifest import Manifest
+from monitor.understand.manifest import Encoder, Manifest
 from monitor.understand.topics import Taxonomy
 from training.corpus import Corpus
 from training.data.examples import counted
@@ -40,14 +40,13 @@ def write_card(
 def _made(recipe: Recipe, manifest: Manifest) -> list[str]:
     lines = ["## What it is", "", f"- languages: {', '.join(manifest.languages)}"]
     if manifest.encoder is not None:
-        encoder, plan = manifest.encoder, recipe.finetune
+        encoder, plan = manifest.encoder, recipe.schedule
         lines += [
             f"- encoder: {encoder.name} at revision {encoder.revision or 'not pinned'}, {encoder.pooling} pooling",
-            f"- this folder holds two linear heads and adapters of rank {encoder.rank} (alpha {encoder.alpha:g}), "
-            "merged into the encoder when it is loaded",
+            f"- this folder holds two linear heads and {_held(encoder)}",
             f"- windows of {encoder.max_tokens} tokens; taught on texts cut at {plan.max_tokens} tokens",
-            f"- taught for {plan.epochs:g} epochs, batch {plan.batch}, peak rate {plan.rate:g} (adapters) and "
-            f"{plan.head_rate:g} (heads), cosine schedule, seed {plan.seed}",
+            f"- taught by {recipe.tuning.method} for {plan.epochs:g} epochs, batch {plan.batch * plan.accumulate}, "
+            f"peak rate {plan.rate:g} (encoder) and {plan.head_rate:g} (heads), {plan.curve} schedule, seed {plan.seed}",
         ]
     if manifest.ngrams is not None:
         ngrams = manifest.ngrams
@@ -62,6 +61,15 @@ def _made(recipe: Recipe, manifest: Manifest) -> list[str]:
         "",
     ]
     return lines
+
+
+def _held(encoder: Encoder) -> str:
+    size = "16-bit floats" if encoder.bits == 16 else f"{encoder.bits} bits a weight"
+    if encoder.form == "whole":
+        return f"the whole encoder in {size}"
+    if encoder.form == "delta":
+        return f"what was learned as a difference upon the encoder, in {size}"
+    return f"adapters of rank {encoder.rank} (alpha {encoder.alpha:g}), merged into the encoder when it is loaded"
 
 
 def _learned(recipe: Recipe, manifest: Manifest, corpus: Corpus) -> list[str]:

@@ -30,7 +30,7 @@ def train(recipe: str, data: Path, out: Path, topics: Path | None, settings: tup
     for setting in settings:
         key, equals, value = setting.partition("=")
         if not equals or not key.strip():
-            raise InputError(f"--set {setting}: write it as KEY=VALUE, such as finetune.epochs=2")
+            raise InputError(f"--set {setting}: write it as KEY=VALUE, such as schedule.epochs=2")
         changes[key.strip()] = value.strip()
     bundle = run(read_recipe(recipe, changes), data=data, out=out, taxonomy=load_taxonomy(topics))
     click.echo(f"{bundle.manifest.model} is in {out}")

@@ -8,12 +8,13 @@ from pathlib import Path
 
 from monitor.errors import InputError
 from monitor.understand.topics import Taxonomy
-from training.data.doubles import without_doubles
+from training.data.doubles import fingerprint, without_doubles
 from training.data.examples import Example
 from training.data.leaks import refuse_leaks
 from training.data.reading import read_examples
 from training.data.splits import held_out
 from training.recipe import Recipe
+from training.targets import aimed_examples
 
 
 @dataclass(frozen=True)
@@ -38,20 +39,37 @@ def gather(recipe: Recipe, folder: Path, taxonomy: Taxonomy) -> Corpus:
         InputError: a file is missing or wrong, a topic is not in the taxonomy, or a text is both taught and tested.
     """
     rows: list[Example] = []
+    repeats: dict[str, int] = {}
     for file in recipe.train:
-        rows.extend(in_taxonomy(read_examples(folder / file.file), taxonomy, recipe.topics.ignore, folder / file.file))
+        path = path_of(folder, file.file)
+        found = in_taxonomy(read_examples(path), taxonomy, recipe.topics.ignore, path)
+        if not file.exhaustive:
+            known_here = tuple(sorted({topic for row in found for topic in row.topics or ()}))
+            found = [replace(row, among=known_here) for row in found]
+        if file.repeat != 1:
+            repeats |= {fingerprint(row.text): file.repeat for row in found}
+        rows.extend(found)
     rows = without_doubles(rows)
     for file in recipe.test:
-        if (folder / file.file).is_file():
-            refuse_leaks(rows, read_examples(folder / file.file), train_name="the training files", test_name=file.file)
-    share = recipe.finetune.held_out if recipe.kind == "encoder" else recipe.linear.held_out
-    taught, held = held_out(rows, share)
+        path = path_of(folder, file.file)
+        if path.is_file():
+            refuse_leaks(rows, read_examples(path), train_name="the training files", test_name=file.file)
+    taught, held = held_out(rows, recipe.held_out)
+    taught = [row for row in taught for _ in range(repeats.get(fingerprint(row.text), 1))]
+    if recipe.toward:
+        taught, held = aimed_examples(taught), aimed_examples(held)
     topics = tuple(sorted({topic for row in taught for topic in row.topics or ()}))
     known = set(topics)
     held = [
         row if row.topics is None else replace(row, topics=tuple(t for t in row.topics if t in known)) for row in held
     ]
     return Corpus(taught, held, topics)
+
+
+def path_of(folder: Path, name: str) -> Path:
+    """Where a recipe's file lies: in the data folder, or (`package:PATH`) among the files that come with us."""
+    inside = name.removeprefix("package:")
+    return Path(__file__).parent / inside if inside != name else folder / name
 
 
 def in_taxonomy(rows: Iterable[Example], taxonomy: Taxonomy, ignore: Iterable[str], path: Path) -> list[Example]:

@@ -1,225 +1,210 @@
-"""Fine-tuning: an encoder's low-rank adapters and two heads, taught together by transformers' Trainer and PEFT."""
+"""Fine-tuning: an encoder and two heads, taught together by transformers' Trainer."""
 
 from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
+from numpy.typing import NDArray
 
 from monitor.documents import LABELS
 from monitor.errors import InputError
-from monitor.understand.encoders import EncoderSource, find_encoder, load_encoder, load_tokenizer
+from monitor.understand.encoders import load_encoder, load_tokenizer
 from monitor.understand.network import Network
-from monitor.understand.normalise import normalise
+from training.adversary import Adversary
 from training.data.examples import Example
-from training.recipe import FineTuning, Recipe
-
-if TYPE_CHECKING:
-    from tokenizers import Tokenizer
+from training.objective import Objective, balanced
+from training.optimiser import make_optimiser
+from training.recipe import Recipe, Schedule
+from training.rows import UNLABELLED, Advice, Collator, Rows
+from training.tuning import counts, tuned
 
 log = logging.getLogger(__name__)
-UNLABELLED = -100
 
 
 @dataclass(frozen=True)
-class Trained:
-    """What a run leaves: tensors (`sentiment.*`, `topics.*` and `encoder.MATRIX.lora_a/_b`) and where it began."""
+class Lesson:
+    """What a run teaches from.
 
-    tensors: Mapping[str, Tensor]
-    encoder: Path
-
-
-class Rows(torch.utils.data.Dataset[dict[str, Any]]):
-    """Tokenised examples: token ids, sentiment class or UNLABELLED, a 0/1 vector of topics or None."""
-
-    def __init__(self, examples: Sequence[Example], topics: Sequence[str], tokenizer: Tokenizer, cut: int) -> None:
-        place = {topic: index for index, topic in enumerate(topics)}
-        tokenizer.enable_truncation(cut)
-        encoded = tokenizer.encode_batch_fast([normalise(example.text) for example in examples])
-        tokenizer.no_truncation()
-        self._rows = []
-        for example, encoding in zip(examples, encoded, strict=True):
-            vector = None
-            if example.topics is not None:
-                vector = np.zeros(len(topics), np.float32)
-                vector[[place[topic] for topic in example.topics]] = 1
-            label = UNLABELLED if example.sentiment is None else LABELS.index(example.sentiment)
-            self._rows.append({"input_ids": encoding.ids, "sentiment_label": label, "topic_labels": vector})
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def __getitem__(self, index: int) -> dict[str, Any]:
-        return self._rows[index]
-
-
-@dataclass(frozen=True)
-class Collator:
-    """Rows to one padded batch."""
-
-    pad: int
-    topics: int
-
-    def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
-        length = max(len(row["input_ids"]) for row in rows)
-        ids = torch.full((len(rows), length), self.pad)
-        mask = torch.zeros(len(rows), length, dtype=torch.long)
-        topics = torch.full((len(rows), self.topics), float(UNLABELLED))
-        for index, row in enumerate(rows):
-            size = len(row["input_ids"])
-            ids[index, :size] = torch.tensor(row["input_ids"])
-            mask[index, :size] = 1
-            if row["topic_labels"] is not None:
-                topics[index] = torch.from_numpy(row["topic_labels"])
-        labels = torch.tensor([row["sentiment_label"] for row in rows])
-        return {"input_ids": ids, "attention_mask": mask, "sentiment_label": labels, "topic_labels": topics}
-
-
-class TwoTasks(nn.Module):
-    """The network with its loss: weighted cross-entropy of sentiment plus binary cross-entropy summed over topics.
-
-    Each task's loss is a mean over the rows that carry its label; a row without it teaches only the other.
+    `taught` and `held` carry only topics of `topics`; the look that does best on `held` is kept. `change` makes
+    another text of the same meaning; `advice` is what teachers say of `taught`.
     """
 
-    def __init__(self, network: Network, sentiment_weight: float) -> None:
-        super().__init__()
-        self.network = network
-        self.sentiment_weight = sentiment_weight
-
-    def forward(
-        self, input_ids: Tensor, attention_mask: Tensor, sentiment_label: Tensor, topic_labels: Tensor
-    ) -> dict[str, Tensor]:
-        """Loss and logits of a batch; labels are UNLABELLED where nobody said."""
-        sentiment, topics = self.network(input_ids, attention_mask)
-        loss = sentiment.sum() * 0
-        known = sentiment_label != UNLABELLED
-        if known.any():
-            loss = loss + self.sentiment_weight * functional.cross_entropy(sentiment[known], sentiment_label[known])
-        known = topic_labels[:, 0] != UNLABELLED
-        if known.any():
-            each = functional.binary_cross_entropy_with_logits(topics[known], topic_labels[known], reduction="none")
-            loss = loss + each.sum(1).mean()
-        return {"loss": loss, "sentiment": sentiment, "topics": topics}
+    taught: Sequence[Example]
+    held: Sequence[Example]
+    topics: Sequence[str]
+    change: Callable[[Example], str] | None = None
+    advice: Advice | None = None
 
 
-def fine_tune(
-    recipe: Recipe, taught: Sequence[Example], held: Sequence[Example], topics: Sequence[str], out: Path
-) -> Trained:
-    """Teach the recipe's encoder.
+def fine_tune(recipe: Recipe, lesson: Lesson, encoder_folder: Path, workplace: Path) -> Network:
+    """Teach the encoder of a folder by the recipe; the network as it was at its best look.
 
     Args:
-        taught, held: examples whose topics are all in `topics`; the epoch that does best on `held` is kept.
-        out: folder for checkpoints (`checkpoints/`); a run that was cut off goes on from the last one.
+        workplace: checkpoints (`checkpoints/`) and TensorBoard's record (`tensorboard/`) go there; a run that was cut
+            off goes on from the last checkpoint.
 
     Raises:
         InputError: the packages that training needs are not installed.
-        BundleError: the encoder cannot be had.
     """
     try:
-        from peft import LoraConfig, get_peft_model
-        from transformers import Trainer, TrainingArguments
+        from transformers import EarlyStoppingCallback
         from transformers.trainer_utils import get_last_checkpoint, set_seed
     except ImportError as error:
         raise InputError(f"training needs more packages: pip install 'bellwether[train]' ({error})") from None
-
     if recipe.encoder is None:
         raise InputError(f"recipe {recipe.name}: names no encoder")
-    plan = recipe.finetune
+
+    plan = recipe.schedule
     torch.set_num_threads(plan.threads or os.cpu_count() or 1)
     set_seed(plan.seed)
-    folder = find_encoder(EncoderSource(recipe.encoder.name, recipe.encoder.revision))
-    tokenizer = load_tokenizer(folder)
-    encoder = load_encoder(folder)
-    adapters = LoraConfig(
-        r=plan.rank, lora_alpha=plan.alpha, lora_dropout=plan.dropout / 2, target_modules=list(plan.adapt)
+    tokenizer = load_tokenizer(encoder_folder)
+    encoder = load_encoder(encoder_folder)
+    pad = int(encoder.config.pad_token_id or 0)  # type: ignore[union-attr, arg-type]
+    steps = max(1, round(len(lesson.taught) / (plan.batch * plan.accumulate) * plan.epochs))
+    network = Network(
+        tuned(encoder, recipe.tuning, dropout=plan.dropout / 2, steps=steps),
+        pooling=recipe.encoder.pooling,
+        topics=len(lesson.topics),
+        dropout=plan.dropout,
     )
-    adapted = get_peft_model(encoder, adapters)
-    network = Network(adapted, pooling=recipe.encoder.pooling, topics=len(topics), dropout=plan.dropout)
-    model = TwoTasks(network, plan.sentiment_weight)
-    learned = sum(value.numel() for value in model.parameters() if value.requires_grad)
-    log.info("%s: %d texts to teach, %d held out, %d weights learn", recipe.name, len(taught), len(held), learned)
-    checkpoints = out / "checkpoints"
-    arguments = TrainingArguments(
+    sentiments = torch.tensor([LABELS.index(row.sentiment) for row in lesson.taught if row.sentiment])
+    model = Objective(
+        network,
+        recipe.loss,
+        class_weights=balanced(sentiments) if recipe.loss.class_weights == "balanced" and len(sentiments) else None,
+        advice=recipe.distil.weight if lesson.advice is not None else 0.0,
+        temperature=recipe.distil.temperature,
+    )
+    size = counts(model)
+    log.info(
+        "%s: %d texts to teach, %d held out, %d of %d weights learn, %d steps",
+        recipe.name,
+        len(lesson.taught),
+        len(lesson.held),
+        size["learn"],
+        size["weights"],
+        steps,
+    )
+    checkpoints = workplace / "checkpoints"
+    trainer = _trainer_class()(
+        adversary=Adversary(encoder, recipe.loss.adversarial) if recipe.loss.adversarial else None,
+        model=model,
+        args=_arguments(plan, checkpoints, workplace, steps),
+        data_collator=Collator(pad),
+        train_dataset=Rows(
+            lesson.taught, lesson.topics, tokenizer, plan.max_tokens, change=lesson.change, advice=lesson.advice
+        ),
+        eval_dataset=Rows(lesson.held, lesson.topics, tokenizer, plan.max_tokens),
+        compute_metrics=scores,
+        optimizers=(make_optimiser(network, plan), None),
+        callbacks=[EarlyStoppingCallback(plan.patience)] if plan.patience else None,
+    )
+    last = get_last_checkpoint(str(checkpoints)) if checkpoints.is_dir() else None
+    if last:
+        log.info("%s: goes on from %s", recipe.name, last)
+    trainer.train(resume_from_checkpoint=last)
+    return network.eval()
+
+
+def _arguments(plan: Schedule, checkpoints: Path, workplace: Path, steps: int) -> Any:
+    from transformers import TrainingArguments
+
+    os.environ["TENSORBOARD_LOGGING_DIR"] = str(workplace / "tensorboard")
+    every = max(1, round(steps / plan.epochs / plan.checks))
+    gpu = torch.cuda.is_available()
+    return TrainingArguments(
         output_dir=str(checkpoints),
         num_train_epochs=plan.epochs,
         per_device_train_batch_size=plan.batch,
         per_device_eval_batch_size=64,
+        gradient_accumulation_steps=plan.accumulate,
+        activation_checkpointing=plan.checkpointing,
         learning_rate=plan.rate,
-        lr_scheduler_type="cosine",
+        lr_scheduler_type={"constant": "constant_with_warmup"}.get(plan.curve, plan.curve),
         warmup_steps=plan.warmup,
         max_grad_norm=1.0,
         train_sampling_strategy="group_by_length",
-        eval_strategy="epoch",
-        save_strategy="epoch",
+        eval_strategy="steps",
+        eval_steps=every,
+        save_strategy="steps",
+        save_steps=every,
         save_total_limit=2,
         load_best_model_at_end=True,
-        metric_for_best_model="mean_accuracy",
-        label_names=["sentiment_label", "topic_labels"],
+        metric_for_best_model="score",
+        label_names=["sentiment_label", "negative_label", "topic_labels"],
         logging_steps=50,
-        bf16=plan.bf16,
-        use_cpu=not torch.cuda.is_available(),
-        dataloader_pin_memory=torch.cuda.is_available(),
+        bf16=plan.precision == "bf16",
+        fp16=plan.precision == "fp16",
+        use_cpu=not gpu,
+        dataloader_pin_memory=gpu,
         remove_unused_columns=False,
-        report_to="none",
+        report_to=_reporters(),
         seed=plan.seed,
     )
-    cut = plan.max_tokens
-    pad = int(encoder.config.pad_token_id or 0)  # type: ignore[union-attr, arg-type]
-    trainer = Trainer(
-        model=model,
-        args=arguments,
-        data_collator=Collator(pad, len(topics)),
-        train_dataset=Rows(taught, topics, tokenizer, cut),
-        eval_dataset=Rows(held, topics, tokenizer, cut),
-        compute_metrics=_accuracies,
-        optimizers=(_optimizer(network, plan), None),
-    )
-    last = get_last_checkpoint(str(checkpoints)) if checkpoints.is_dir() else None
-    trainer.train(resume_from_checkpoint=last)
-    return Trained(adapters_and_heads(network), folder)
 
 
-def _optimizer(network: Network, plan: FineTuning) -> torch.optim.Optimizer:
-    """AdamW with a rate for the adapters and one for the heads, which start from nothing."""
-    learning = [(name, value) for name, value in network.named_parameters() if value.requires_grad]
-    heads = [value for name, value in learning if not name.startswith("encoder.")]
-    adapters = [value for name, value in learning if name.startswith("encoder.")]
-    groups = [{"params": adapters, "lr": plan.rate}, {"params": heads, "lr": plan.head_rate}]
-    return torch.optim.AdamW(groups, lr=plan.rate, weight_decay=plan.weight_decay)
+def _reporters() -> list[str]:
+    """TensorBoard, and Weights & Biases where it is installed and an account is set."""
+    from importlib.util import find_spec
+
+    wanted = ["tensorboard"]
+    if find_spec("wandb") and (os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_MODE")):
+        wanted.append("wandb")
+    return wanted
 
 
-def _accuracies(prediction: Any) -> dict[str, float]:
+def _trainer_class() -> Any:
+    from transformers import Trainer
+
+    class AdversarialTrainer(Trainer):
+        """The Trainer, with a second pass against the adversary in each step if there is one."""
+
+        def __init__(self, *, adversary: Adversary | None, **given: Any) -> None:
+            super().__init__(**given)
+            self._adversary = adversary
+
+        def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> torch.Tensor:
+            loss: torch.Tensor = super().training_step(model, inputs, num_items_in_batch)
+            if self._adversary is not None:
+                with self._adversary.moved() as moves:
+                    if moves:
+                        super().training_step(model, inputs, num_items_in_batch)
+            return loss
+
+    return AdversarialTrainer
+
+
+def scores(prediction: Any) -> dict[str, float]:
+    """What a look at the held-out texts finds; `score` is the mean of the others."""
     sentiment, topics = prediction.predictions
-    labels, vectors = prediction.label_ids
-    found = {}
+    labels, negatives, vectors = prediction.label_ids
+    found: dict[str, float] = {}
     known = labels != UNLABELLED
     if known.any():
-        found["sentiment_accuracy"] = float((sentiment[known].argmax(1) == labels[known]).mean())
-    known = (vectors[:, 0] != UNLABELLED) & (vectors.sum(1) > 0)
+        said, meant = sentiment[known].argmax(1), labels[known]
+        found["sentiment_accuracy"] = float((said == meant).mean())
+        found["sentiment_macro_f1"] = float(np.mean([_f1(said == c, meant == c) for c in np.unique(meant)]))
+    known = (negatives != UNLABELLED) & ~known
+    if known.any():
+        said = sentiment[known].argmax(1) == LABELS.index("negative")
+        found["negative_accuracy"] = float((said == (negatives[known] == 1)).mean())
+    known = (vectors > 0).any(1)
     if known.any():
         # Right when the likeliest topic is one of the text's own.
-        best = topics[known].argmax(1)
-        found["topic_accuracy"] = float(vectors[known][np.arange(known.sum()), best].mean())
-    found["mean_accuracy"] = float(np.mean(list(found.values()))) if found else 0.0
+        hits = vectors[known][np.arange(known.sum()), topics[known].argmax(1)] > 0
+        found["topic_accuracy"] = float(hits.mean())
+        decided = vectors != UNLABELLED
+        found["topic_micro_f1"] = _f1((topics > 0)[decided], (vectors > 0)[decided])
+    found["score"] = float(np.mean(list(found.values()))) if found else 0.0
     return found
 
 
-def adapters_and_heads(network: Network, dtype: torch.dtype = torch.float16) -> dict[str, Tensor]:
-    """What a trained network learned, under the names a bundle uses."""
-    found = {}
-    for name, value in network.state_dict().items():
-        value = value.detach().to("cpu", dtype).contiguous()
-        if name.startswith(("sentiment.", "topics.")):
-            found[name] = value
-        elif ".lora_" in name:
-            matrix, which = name.removeprefix("encoder.base_model.model.").split(".lora_", 1)
-            found[f"encoder.{matrix}.lora_{which.removeprefix('embedding_')[0].lower()}"] = value
-    return found
+def _f1(said: NDArray[np.bool_], meant: NDArray[np.bool_]) -> float:
+    return float(2 * (said & meant).sum() / max(1, said.sum() + meant.sum()))

@@ -17,7 +17,7 @@ from monitor.understand.manifest import FORMAT, MANIFEST, WEIGHTS, Encoder, Mani
 from monitor.understand.topics import Taxonomy
 from training.calibrate import calibrated
 from training.card import CARD, write_card
-from training.corpus import Corpus
+from training.corpus import Corpus, path_of
 from training.data.reading import read_examples
 from training.evaluate import evaluate_examples, summary
 from training.recipe import Recipe
@@ -47,6 +47,8 @@ def package(
     out.mkdir(parents=True, exist_ok=True)
     save_file(dict(tensors), out / WEIGHTS)
     (out / WEIGHTS).chmod(0o644)  # it is made for its owner alone
+    whole = ("config.json", "tokenizer.json") if encoder is not None and encoder.form == "whole" else ()
+    kept = (WEIGHTS, *whole)
     manifest = Manifest(
         format=FORMAT,
         name=recipe.name,
@@ -57,7 +59,7 @@ def package(
         topics=corpus.topics,
         temperature=Temperature(),
         thresholds=dict.fromkeys(corpus.topics, 0.5),
-        files={WEIGHTS: sha256(out / WEIGHTS)},
+        files={name: sha256(out / name) for name in kept},
         encoder=encoder,
         ngrams=ngrams,
         training_data=tuple(_described(recipe, data)),
@@ -66,13 +68,13 @@ def package(
     bundle = calibrated(load_bundle(out), corpus.held)
     reports = {"held-out slice": evaluate_examples(bundle, corpus.held, taxonomy)}
     for file in recipe.test:
-        if (data / file.file).is_file():
-            reports[file.file] = evaluate_examples(bundle, read_examples(data / file.file), taxonomy)
+        if path_of(data, file.file).is_file():
+            reports[file.file] = evaluate_examples(bundle, read_examples(path_of(data, file.file)), taxonomy)
         else:
             log.warning("%s is not in %s: not measured on it", file.file, data)
     manifest = replace(bundle.manifest, metrics={name: summary(report) for name, report in reports.items()})
     write_card(out, recipe, manifest, corpus, reports, taxonomy)
-    manifest = replace(manifest, files={name: sha256(out / name) for name in (WEIGHTS, CARD)})
+    manifest = replace(manifest, files={name: sha256(out / name) for name in (*kept, CARD)})
     write_manifest(out, manifest)
     return replace(bundle, manifest=manifest)
 
@@ -83,8 +85,8 @@ def _described(recipe: Recipe, data: Path) -> Sequence[TrainingData]:
             file=file.file,
             origin=file.origin,
             licence=file.licence,
-            sha256=sha256(data / file.file),
-            rows=len(read_examples(data / file.file)),
+            sha256=sha256(path_of(data, file.file)),
+            rows=len(read_examples(path_of(data, file.file))),
         )
         for file in recipe.train
     ]

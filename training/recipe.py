@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from monitor.errors import InputError
 
 RECIPES = Path(__file__).with_name("recipes")
+Method = Literal["full", "lora", "adalora", "ia3", "prefix", "prompt", "heads"]
 
 
 class _Part(BaseModel):
@@ -19,11 +21,25 @@ class _Part(BaseModel):
 
 
 class DataFile(_Part):
-    """A labelled file, by its name in the data folder, and what a model card must say of it."""
+    """A labelled file, by its name in the data folder (or `package:` and its path in this package)."""
 
     file: str
     origin: str
     licence: str
+    repeat: int = Field(1, ge=0, le=20, description="how often an epoch sees each of its texts; 0: left out")
+    fields: dict[str, str] = Field(default_factory=dict, description="our name of a field → the file's")
+    labels: dict[str, str] = Field(default_factory=dict, description="the file's label → ours")
+    exhaustive: bool = Field(True, description="a topic that the file knows and a text lacks is absent from it")
+    quote: bool = Field(False, description="texts of it may be quoted in the model card")
+
+
+class UnlabelledFile(_Part):
+    """Texts without labels, for pre-training and distillation."""
+
+    file: str
+    origin: str
+    licence: str
+    most: int = Field(0, ge=0, description="texts taken at most; 0: all")
 
 
 class TopicChoice(_Part):
@@ -40,29 +56,89 @@ class EncoderChoice(_Part):
     revision: str | None = None
     pooling: Literal["mean", "first"] = "mean"
     max_tokens: int = Field(128, ge=16, le=8192, description="tokens of one window at run time")
+    trim: bool = Field(False, description="keep only the pieces the texts use, and every single Chinese character")
 
 
-class FineTuning(_Part):
-    """How the encoder's adapters and the heads are taught."""
+class Tuning(_Part):
+    """Which of the encoder's weights learn, and how."""
 
-    epochs: float = Field(4, gt=0)
-    batch: int = Field(32, ge=1)
-    rate: float = Field(1e-3, gt=0, description="peak learning rate of the adapters")
-    head_rate: float = Field(2e-3, gt=0, description="peak learning rate of the heads")
-    warmup: float = Field(0.06, ge=0, lt=1, description="share of the steps over which the rate rises")
-    weight_decay: float = Field(0.01, ge=0)
-    rank: int = Field(16, ge=1, description="rank of the adapters")
-    alpha: int = Field(32, ge=1, description="adapters count alpha / rank")
+    method: Method = Field("lora", description="full, lora, adalora, ia3, prefix, prompt, or the heads alone")
+    rank: int = Field(16, ge=1, description="rank of low-rank adapters")
+    alpha: int = Field(32, ge=1, description="low-rank adapters count alpha / rank")
     adapt: list[str] = Field(
         ["query", "key", "value", "dense"], description="endings of the names of the matrices that are adapted"
     )
-    sentiment_weight: float = Field(1.0, gt=0, description="what the sentiment loss counts beside that of the topics")
-    dropout: float = Field(0.1, ge=0, lt=1)
+    virtual_tokens: int = Field(16, ge=1, le=256, description="tokens that prefix and prompt tuning put in front")
+
+
+class Schedule(_Part):
+    """How long and how fast."""
+
+    epochs: float = Field(4, gt=0)
+    batch: int = Field(32, ge=1, description="texts a step and device")
+    accumulate: int = Field(1, ge=1, description="batches whose gradients are added up for a step")
+    rate: float = Field(1e-3, gt=0, description="peak learning rate of the encoder")
+    head_rate: float = Field(2e-3, gt=0, description="peak learning rate of the heads")
+    layer_decay: float = Field(1.0, gt=0, le=1, description="each layer below learns so much slower than the one above")
+    curve: Literal["cosine", "linear", "constant"] = "cosine"
+    warmup: float = Field(0.06, ge=0, lt=1, description="share of the steps over which the rate rises")
+    weight_decay: float = Field(0.01, ge=0)
+    dropout: float = Field(0.1, ge=0, lt=1, description="of what the heads read")
     max_tokens: int = Field(96, ge=8, description="texts are cut here in training")
+    checks: int = Field(1, ge=1, le=50, description="looks at the held-out texts an epoch, each with a checkpoint")
+    patience: int = Field(0, ge=0, description="looks without gain after which the run ends; 0: never")
+    precision: Literal["bf16", "fp16", "fp32"] = Field("bf16", description="of the products; weights stay float32")
+    checkpointing: bool = Field(False, description="compute activations twice instead of keeping them")
     held_out: float = Field(0.08, gt=0, lt=0.5, description="share kept back for calibration and thresholds")
-    bf16: bool = Field(True, description="multiply in bfloat16 (weights stay float32)")
     threads: int = Field(0, ge=0, description="CPU threads; 0: as many as there are cores")
     seed: int = 13
+
+
+class Loss(_Part):
+    """What is made small."""
+
+    kind: Literal["cross_entropy", "focal"] = "cross_entropy"
+    gamma: float = Field(2.0, ge=0, description="focal loss: how little easy texts count")
+    class_weights: Literal["none", "balanced"] = Field("none", description="balanced: rare classes count more")
+    smoothing: float = Field(0.0, ge=0, lt=0.5, description="label smoothing of the sentiment")
+    sentiment: float = Field(1.0, gt=0, description="what the sentiment counts beside the topics")
+    rdrop: float = Field(0.0, ge=0, description="R-Drop: weight of the divergence of two passes; 0: one pass")
+    adversarial: float = Field(0.0, ge=0, description="FGM: size of the step against the embeddings; 0: none")
+
+
+class Augment(_Part):
+    """Changes to a text that leave its labels true; each number is the share of texts it befalls, anew each epoch."""
+
+    company: float = Field(0.0, ge=0, le=1, description="a company named is swapped for another of the watch list")
+    numbers: float = Field(0.0, ge=0, le=1, description="digits of its numbers change; direction words stay")
+    casing: float = Field(0.0, ge=0, le=1, description="all capitals or all small letters")
+    typos: float = Field(0.0, ge=0, le=1, description="letters of a word swapped, dropped or doubled")
+
+
+class Pretraining(_Part):
+    """Masked-language pre-training on the domain's texts, before anything is taught."""
+
+    epochs: float = Field(0.0, ge=0, description="0: none")
+    rate: float = Field(1e-4, gt=0)
+    mask: float = Field(0.15, gt=0, lt=0.9, description="share of the pieces that are hidden")
+    batch: int = Field(32, ge=1)
+
+
+class Distillation(_Part):
+    """Learning from what other models say, on labelled and unlabelled texts."""
+
+    teachers: list[str] = Field(default_factory=list, description="bundle folders; several are averaged")
+    weight: float = Field(0.5, ge=0, le=1, description="what the teachers count beside the labels")
+    temperature: float = Field(2.0, gt=0, description="the teachers' probabilities are softened by it")
+
+
+class Storage(_Part):
+    """In what form the bundle holds the encoder."""
+
+    form: Literal["auto", "adapters", "delta", "whole"] = Field(
+        "auto", description="auto: adapters if there are any, else the difference upon the base"
+    )
+    bits: Literal[4, 5, 6, 8, 16] = 16
 
 
 class LinearTraining(_Part):
@@ -94,20 +170,33 @@ class Recipe(_Part):
     limits: list[str] = Field(default_factory=list, description="what the card warns of")
     train: list[DataFile] = Field(min_length=1)
     test: list[DataFile] = Field(default_factory=list)
+    unlabelled: list[UnlabelledFile] = Field(default_factory=list)
     topics: TopicChoice = TopicChoice()
+    toward: bool = Field(False, description="teach sentiment toward each of several entities, on marked texts")
     encoder: EncoderChoice | None = None
-    finetune: FineTuning = FineTuning()
+    tuning: Tuning = Tuning()
+    schedule: Schedule = Schedule()
+    loss: Loss = Loss()
+    augment: Augment = Augment()
+    pretrain: Pretraining = Pretraining()
+    distil: Distillation = Distillation()
+    storage: Storage = Storage()
     linear: LinearTraining = LinearTraining()
+
+    @property
+    def held_out(self) -> float:
+        """Share of the texts kept back."""
+        return self.schedule.held_out if self.kind == "encoder" else self.linear.held_out
 
 
 def read_recipe(name: str, settings: Mapping[str, str] | None = None) -> Recipe:
     """Read a recipe by the name of one that ships (`en`, `zh`) or by the path of a file.
 
     Args:
-        settings: `section.key` → value in TOML's form, put over what the file says (`finetune.epochs` → `2`).
+        settings: `section.key` → value in TOML's form, put over what the file says (`schedule.epochs` → `2`).
 
     Raises:
-        InputError: no such recipe, or a value in it cannot be used.
+        InputError: no such recipe, or a key or value in it cannot be used; a wrong key names the nearest right one.
     """
     path = RECIPES / f"{name}.toml" if not name.endswith(".toml") and "/" not in name else Path(name)
     if not path.is_file():
@@ -124,10 +213,36 @@ def read_recipe(name: str, settings: Mapping[str, str] | None = None) -> Recipe:
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "recipe"
+        if first["type"] == "extra_forbidden":
+            raise InputError(f"{path}: there is no {where}{_nearest(where)}") from None
         raise InputError(f"{path}: {where}: {first['msg']}") from None
     if recipe.kind == "encoder" and recipe.encoder is None:
         raise InputError(f"{path}: encoder: a recipe of this kind names the encoder to start from")
+    if recipe.storage.form == "adapters" and recipe.tuning.method not in ("lora", "adalora"):
+        raise InputError(f"{path}: storage.form: {recipe.tuning.method} makes no adapters; use delta, whole or auto")
     return recipe
+
+
+def keys(model: type[BaseModel] = Recipe, prefix: str = "") -> Iterator[str]:
+    """Every `section.key` a recipe may have."""
+    for name, info in model.model_fields.items():
+        inner = next((part for part in _inside(info.annotation)), None)
+        if inner is None:
+            yield prefix + name
+        else:
+            yield from keys(inner, f"{prefix}{name}.")
+
+
+def _inside(annotation: Any) -> Iterator[type[BaseModel]]:
+    for part in (annotation, *getattr(annotation, "__args__", ())):
+        if isinstance(part, type) and issubclass(part, BaseModel):
+            yield part
+
+
+def _nearest(dotted: str) -> str:
+    plain = ".".join(part for part in dotted.split(".") if not part.isdigit())
+    close = difflib.get_close_matches(plain, list(keys()), n=1, cutoff=0.5)
+    return f"; did you mean {close[0]}?" if close else "; docs/training.md lists the keys"
 
 
 def _put(tree: dict[str, Any], dotted: str, value: str) -> None:

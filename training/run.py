@@ -9,9 +9,8 @@ from pathlib import Path
 
 from monitor.errors import InputError
 from monitor.understand.bundle import Bundle
-from monitor.understand.manifest import Encoder
 from monitor.understand.topics import Taxonomy
-from training.corpus import gather
+from training.corpus import Corpus, gather, path_of
 from training.package import package
 from training.recipe import Recipe
 
@@ -23,13 +22,15 @@ def run(recipe: Recipe, *, data: Path, out: Path, taxonomy: Taxonomy) -> Bundle:
 
     Args:
         data: folder that holds the recipe's files.
-        out: folder of the new bundle; while an encoder is taught, checkpoints lie in `OUT.run`, to go on from.
+        out: folder of the new bundle; while an encoder is taught, checkpoints lie in `OUT.run`, to go on from, and
+            TensorBoard's record stays in `OUT.log`.
 
     Raises:
         InputError: the recipe, a file or a label cannot be used.
         BundleError: the encoder cannot be had.
     """
-    missing = [file.file for file in recipe.train if not (data / file.file).is_file()]
+    named = [file.file for file in recipe.train] + [file.file for file in recipe.unlabelled]
+    missing = [name for name in named if not path_of(data, name).is_file()]
     if missing:
         raise InputError(f"{data}: lacks {', '.join(missing)}; name the folder that holds them with --data")
     corpus = gather(recipe, data, taxonomy)
@@ -39,26 +40,22 @@ def run(recipe: Recipe, *, data: Path, out: Path, taxonomy: Taxonomy) -> Bundle:
 
         tensors, ngrams = teach(recipe, corpus)
         return package(recipe, corpus, tensors, data=data, out=out, taxonomy=taxonomy, ngrams=ngrams)
-    from monitor.understand.encoders import digests
-    from training.finetune import fine_tune
+    return _encoder_run(recipe, corpus, data, out, taxonomy)
+
+
+def _encoder_run(recipe: Recipe, corpus: Corpus, data: Path, out: Path, taxonomy: Taxonomy) -> Bundle:
+    from training.bases import base_for
+    from training.finetune import Lesson, fine_tune
+    from training.storing import stored
 
     # Checkpoints of another recipe must never be gone on from.
     digest = hashlib.sha256(recipe.model_dump_json().encode()).hexdigest()[:12]
     workplace = out.with_name(out.name + ".run") / digest
-    trained = fine_tune(recipe, corpus.taught, corpus.held, corpus.topics, workplace)
-    choice = recipe.encoder
-    if choice is None:
-        raise InputError(f"recipe {recipe.name}: names no encoder")
-    encoder = Encoder(
-        name=choice.name,
-        revision=choice.revision,
-        sha256=digests(trained.encoder),
-        pooling=choice.pooling,
-        max_tokens=choice.max_tokens,
-        rank=recipe.finetune.rank,
-        alpha=recipe.finetune.alpha,
-    )
-    arrays = {name: tensor.numpy() for name, tensor in trained.tensors.items()}
-    bundle = package(recipe, corpus, arrays, data=data, out=out, taxonomy=taxonomy, encoder=encoder)
+    base = base_for(recipe, [*corpus.taught, *corpus.held], workplace)
+    network = fine_tune(recipe, Lesson(corpus.taught, corpus.held, corpus.topics), base.folder, workplace)
+    tensors, encoder = stored(recipe, network, base.folder, out, own_base=base.own)
+    bundle = package(recipe, corpus, tensors, data=data, out=out, taxonomy=taxonomy, encoder=encoder)
+    record = out.with_name(out.name + ".log")
+    shutil.copytree(workplace / "tensorboard", record, dirs_exist_ok=True)
     shutil.rmtree(workplace.parent)
     return bundle

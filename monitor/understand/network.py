@@ -35,7 +35,8 @@ class Network(nn.Module):
     def pooled(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """Pooled states (batch, hidden), in float32, of (batch, length) token ids and their 0/1 mask."""
         states = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
-        return pool(states.float(), attention_mask, self.pooling)
+        # Prompt tuning puts tokens of its own in front.
+        return pool(states[:, states.shape[1] - attention_mask.shape[1] :].float(), attention_mask, self.pooling)
 
     def heads(self, pooled: Tensor) -> tuple[Tensor, Tensor]:
         """Logits of pooled states: sentiment (batch, 3) and topics (batch, topics), in float32."""

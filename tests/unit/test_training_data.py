@@ -100,17 +100,17 @@ def test_chinese_text_keeps_its_fingerprint_apart() -> None:
 
 @pytest.mark.parametrize("name", sorted(file.stem for file in RECIPES.glob("*.toml")))
 def test_shipped_recipe_reads_and_changes(name: str) -> None:
-    recipe = read_recipe(name, {"version": "9.9.9", "finetune.epochs": "2", "linear.buckets": "1024"})
+    recipe = read_recipe(name, {"version": "9.9.9", "schedule.epochs": "2", "linear.buckets": "1024"})
     assert recipe.version == "9.9.9"
-    assert recipe.finetune.epochs == 2
+    assert recipe.schedule.epochs == 2
     assert recipe.linear.buckets == 1024
 
 
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"finetune.epoch": "2"}, r"finetune\.epoch"),
-        ({"finetune.epochs": "many"}, r"finetune\.epochs"),
+        ({"schedule.epoch": "2"}, r"no schedule\.epoch; did you mean schedule\.epochs\?"),
+        ({"schedule.epochs": "many"}, r"schedule\.epochs"),
         ({"name.x": "1"}, "no section"),
         ({"kind": "magic"}, "kind"),
     ],

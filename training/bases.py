@@ -1,0 +1,54 @@
+"""The encoder a run starts from: found as the service finds it, or made ready for the run."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from monitor.errors import BundleError, InputError
+from monitor.understand.encoders import EncoderSource, find_encoder
+from training import e5
+from training.data.examples import Example
+from training.recipe import Recipe
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Base:
+    """An encoder's folder; `own` when it was made for this run, so that nobody else has it."""
+
+    folder: Path
+    own: bool
+
+
+def base_for(recipe: Recipe, examples: Sequence[Example], workplace: Path) -> Base:
+    """The encoder to start from.
+
+    Args:
+        examples: the texts of the run, for an encoder that is to be trimmed to their pieces.
+
+    Raises:
+        BundleError: the encoder cannot be had.
+    """
+    choice = recipe.encoder
+    if choice is None:
+        raise InputError(f"recipe {recipe.name}: names no encoder")
+    made = workplace / "encoder"
+    if (made / "model.safetensors").is_file():
+        return Base(made, True)
+    try:
+        folder, own = find_encoder(EncoderSource(choice.name, choice.revision)), False
+    except BundleError:
+        if choice.name != e5.NAME or not e5.carried():
+            raise
+        folder, own = e5.unpack(workplace / "e5"), True
+    if choice.trim:
+        from training.trimming import trim
+
+        kept = trim(folder, [example.text for example in examples], made)
+        log.info("%s: %d pieces of the vocabulary kept", recipe.name, kept)
+        return Base(made, True)
+    return Base(folder, own)

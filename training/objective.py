@@ -1,0 +1,132 @@
+"""What a run makes small: the loss of both heads, and its refinements."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from monitor.documents import LABELS
+from monitor.understand.network import Network
+from training.recipe import Loss
+from training.rows import UNLABELLED
+
+NEGATIVE = LABELS.index("negative")
+
+
+class Objective(nn.Module):
+    """The network with its loss.
+
+    Each label's loss is a mean over the rows that carry it; a row without it teaches only the others. Topics: binary
+    cross-entropy, summed over the topics that somebody decided on. Sentiment: cross-entropy. A row known only to be
+    negative, or not, teaches the probability of the negative class.
+
+    Args:
+        class_weights: (3,) for the sentiment classes; None: all count alike.
+        advice: weight of the teachers beside the labels, in [0, 1].
+        temperature: what the teachers' probabilities were softened by.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        loss: Loss,
+        *,
+        class_weights: Tensor | None = None,
+        advice: float = 0.0,
+        temperature: float = 1.0,
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self._loss = loss
+        self._advice = advice
+        self._temperature = temperature
+        self.register_buffer("class_weights", class_weights, persistent=False)
+
+    def forward(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        sentiment_label: Tensor,
+        negative_label: Tensor,
+        topic_labels: Tensor,
+        taught_sentiment: Tensor | None = None,
+        taught_topics: Tensor | None = None,
+    ) -> dict[str, Tensor]:
+        """Loss and logits of a batch; labels are UNLABELLED where nobody said."""
+
+        def once() -> tuple[Tensor, Tensor, Tensor]:
+            sentiment, topics = self.network(input_ids, attention_mask)
+            loss = self._labelled(sentiment, topics, sentiment_label, negative_label, topic_labels)
+            if taught_sentiment is not None and taught_topics is not None:
+                advised = self._advised(sentiment, topics, taught_sentiment, taught_topics)
+                loss = (1 - self._advice) * loss + self._advice * advised
+            return loss, sentiment, topics
+
+        loss, sentiment, topics = once()
+        if self._loss.rdrop and self.training:
+            # Dropout makes a second pass differ; both must say the same (Liang et al. 2021, "R-Drop").
+            second, again, topics_again = once()
+            apart = self._loss.sentiment * divergence(sentiment, again) + binary_divergence(topics, topics_again)
+            loss = (loss + second) / 2 + self._loss.rdrop * apart
+        return {"loss": loss, "sentiment": sentiment, "topics": topics}
+
+    def _labelled(
+        self, sentiment: Tensor, topics: Tensor, sentiment_label: Tensor, negative_label: Tensor, topic_labels: Tensor
+    ) -> Tensor:
+        loss = sentiment.sum() * 0
+        known = sentiment_label != UNLABELLED
+        if known.any():
+            loss = loss + self._loss.sentiment * self._sentiment(sentiment[known], sentiment_label[known])
+        known = (negative_label != UNLABELLED) & (sentiment_label == UNLABELLED)
+        if known.any():
+            logits = sentiment[known]
+            rest = torch.cat([logits[:, :NEGATIVE], logits[:, NEGATIVE + 1 :]], 1)
+            margin = logits[:, NEGATIVE] - torch.logsumexp(rest, 1)
+            loss = loss + self._loss.sentiment * functional.binary_cross_entropy_with_logits(
+                margin, negative_label[known].to(margin.dtype)
+            )
+        decided = topic_labels != UNLABELLED
+        rows = decided.any(1)
+        if rows.any():
+            each = functional.binary_cross_entropy_with_logits(topics, topic_labels.clamp(min=0), reduction="none")
+            if self._loss.kind == "focal":
+                right = torch.where(topic_labels > 0.5, torch.sigmoid(topics), torch.sigmoid(-topics))
+                each = each * (1 - right) ** self._loss.gamma
+            loss = loss + (each * decided).sum() / rows.sum()
+        return loss
+
+    def _sentiment(self, logits: Tensor, labels: Tensor) -> Tensor:
+        weights: Tensor | None = self.class_weights  # type: ignore[assignment]
+        if self._loss.kind == "cross_entropy":
+            return functional.cross_entropy(logits, labels, weights, label_smoothing=self._loss.smoothing)
+        # Lin et al. 2017, "Focal Loss for Dense Object Detection", equation 5.
+        each = functional.cross_entropy(logits, labels, weights, reduction="none")
+        right = torch.softmax(logits, 1)[torch.arange(len(labels)), labels]
+        return ((1 - right) ** self._loss.gamma * each).mean()
+
+    def _advised(self, sentiment: Tensor, topics: Tensor, taught_sentiment: Tensor, taught_topics: Tensor) -> Tensor:
+        """Divergence from the teachers at the softened temperature, times its square (Hinton et al. 2015)."""
+        t = self._temperature
+        said = functional.log_softmax(sentiment / t, 1)
+        apart = functional.kl_div(said, taught_sentiment, reduction="batchmean") * t * t
+        each = functional.binary_cross_entropy_with_logits(topics, taught_topics, reduction="none")
+        return self._loss.sentiment * apart + each.sum(1).mean()
+
+
+def divergence(a: Tensor, b: Tensor) -> Tensor:
+    """Symmetric Kullback-Leibler divergence of the softmax of two (rows, classes) logits, mean over rows."""
+    p, q = functional.log_softmax(a, 1), functional.log_softmax(b, 1)
+    return ((p.exp() - q.exp()) * (p - q)).sum(1).mean() / 2
+
+
+def binary_divergence(a: Tensor, b: Tensor) -> Tensor:
+    """The same for independent yes-or-no logits: (σ(a) - σ(b)) (a - b) / 2, summed over columns, mean over rows."""
+    return ((torch.sigmoid(a) - torch.sigmoid(b)) * (a - b)).sum(1).mean() / 2
+
+
+def balanced(labels: Tensor, classes: int = 3) -> Tensor:
+    """Weights that make every class that occurs count alike: rows / (classes · rows of the class)."""
+    seen = torch.bincount(labels, minlength=classes).float()
+    there = seen > 0
+    return torch.where(there, seen.sum() / (there.sum() * seen.clamp(min=1)), torch.ones(classes))

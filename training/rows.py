@@ -1,0 +1,117 @@
+"""Labelled texts as a network takes them: token ids and targets, padded to a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from monitor.documents import LABELS
+from monitor.understand.normalise import normalise
+from training.data.examples import Example
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+UNLABELLED = -100
+"""Stands for a label that nobody gave."""
+
+
+@dataclass(frozen=True)
+class Advice:
+    """What teachers say of the texts of a set: probabilities of (texts, 3) sentiments and (texts, topics) topics."""
+
+    sentiment: NDArray[np.float32]
+    topics: NDArray[np.float32]
+
+
+class Rows(torch.utils.data.Dataset[dict[str, Any]]):
+    """Tokenised examples.
+
+    Args:
+        topics: the ids the network's topic head gives, in its order.
+        cut: tokens a text is cut at.
+        change: makes another text of the same meaning, called each time a text is asked for; None: texts stay.
+        advice: of teachers, a row an example.
+    """
+
+    def __init__(
+        self,
+        examples: Sequence[Example],
+        topics: Sequence[str],
+        tokenizer: Tokenizer,
+        cut: int,
+        *,
+        change: Callable[[Example], str] | None = None,
+        advice: Advice | None = None,
+    ) -> None:
+        self._examples, self._tokenizer, self._cut, self._change, self._advice = (
+            examples,
+            tokenizer,
+            cut,
+            change,
+            advice,
+        )
+        place = {topic: index for index, topic in enumerate(topics)}
+        self._ids = self._encode([example.text for example in examples])
+        self._labels = [_labels(example, place) for example in examples]
+
+    def __len__(self) -> int:
+        return len(self._examples)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        ids = self._ids[index]
+        if self._change is not None:
+            changed = self._change(self._examples[index])
+            if changed != self._examples[index].text:
+                ids = self._encode([changed])[0]
+        row = {"input_ids": ids, **self._labels[index]}
+        if self._advice is not None:
+            row |= {"taught_sentiment": self._advice.sentiment[index], "taught_topics": self._advice.topics[index]}
+        return row
+
+    def _encode(self, texts: Sequence[str]) -> list[list[int]]:
+        self._tokenizer.enable_truncation(self._cut)
+        encoded = self._tokenizer.encode_batch_fast([normalise(text) for text in texts])
+        self._tokenizer.no_truncation()
+        return [encoding.ids for encoding in encoded]
+
+
+def _labels(example: Example, place: Mapping[str, int]) -> dict[str, Any]:
+    vector = np.full(len(place), UNLABELLED, np.float32)
+    if example.topics is not None:
+        vector[[place[topic] for topic in (place if example.among is None else example.among) if topic in place]] = 0
+        vector[[place[topic] for topic in example.topics]] = 1
+    return {
+        "sentiment_label": UNLABELLED if example.sentiment is None else LABELS.index(example.sentiment),
+        "negative_label": UNLABELLED if example.negative is None else int(example.negative),
+        "topic_labels": vector,
+    }
+
+
+@dataclass(frozen=True)
+class Collator:
+    """Rows to one padded batch."""
+
+    pad: int
+
+    def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
+        length = max(len(row["input_ids"]) for row in rows)
+        ids = torch.full((len(rows), length), self.pad)
+        mask = torch.zeros(len(rows), length, dtype=torch.long)
+        for index, row in enumerate(rows):
+            size = len(row["input_ids"])
+            ids[index, :size] = torch.tensor(row["input_ids"])
+            mask[index, :size] = 1
+        batch = {"input_ids": ids, "attention_mask": mask}
+        for name in ("sentiment_label", "negative_label"):
+            batch[name] = torch.tensor([row[name] for row in rows])
+        for name in ("topic_labels", "taught_sentiment", "taught_topics"):
+            if name in rows[0]:
+                batch[name] = torch.from_numpy(np.stack([row[name] for row in rows]))
+        return batch

@@ -1,0 +1,91 @@
+"""What a bundle keeps of a taught encoder: adapters, the difference upon its base, or all of it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.errors import InputError
+from monitor.understand.encoders import digests, load_encoder
+from monitor.understand.manifest import Encoder
+from monitor.understand.network import Network
+from monitor.understand.quantised import quantise
+from training.recipe import Recipe
+from training.tuning import adapters_of, heads_of, merged, scale_of
+
+SMALL = 4_096
+"""Arrays of fewer weights, and all vectors (biases, norms), stay in float16."""
+
+
+def stored(
+    recipe: Recipe, network: Network, base: Path, out: Path, *, own_base: bool
+) -> tuple[dict[str, NDArray[Any]], Encoder]:
+    """The tensors of a bundle and how its manifest describes the encoder.
+
+    Args:
+        base: folder of the encoder the network was taught from.
+        out: the bundle's folder; of a whole encoder its config and tokenizer are copied there.
+        own_base: whether the base was made for this run (trimmed, pre-trained on); then the bundle must hold it all.
+
+    Raises:
+        InputError: the method's weights have no such form.
+    """
+    choice = recipe.encoder
+    if choice is None:
+        raise InputError(f"recipe {recipe.name}: names no encoder")
+    form = _form(recipe, own_base)
+    tensors: dict[str, NDArray[Any]] = {name: value.numpy() for name, value in heads_of(network).items()}
+    rank, alpha = 0, 0.0
+    if form == "adapters":
+        rank, alpha = scale_of(recipe, network) if recipe.tuning.method != "heads" else (0, 0.0)
+        tensors |= {name: value.numpy() for name, value in adapters_of(network).items()}
+    else:
+        weights = {name: value.numpy() for name, value in merged(network).items()}
+        if form == "delta":
+            before = {name: value.detach().numpy() for name, value in load_encoder(base).named_parameters()}
+            weights = {name: weights[name] - before[name] for name in weights}
+            weights = {name: value for name, value in weights.items() if np.any(value)}
+        tensors |= packed(weights, recipe.storage.bits)
+        if form == "whole":
+            out.mkdir(parents=True, exist_ok=True)
+            for name in ("config.json", "tokenizer.json"):
+                shutil.copyfile(base / name, out / name)
+    described = Encoder(
+        name=choice.name,
+        revision=choice.revision,
+        sha256={} if form == "whole" else digests(base),
+        pooling=choice.pooling,
+        max_tokens=choice.max_tokens,
+        rank=rank,
+        alpha=alpha,
+        form=form,
+        bits=recipe.storage.bits if form != "adapters" else 16,
+    )
+    return tensors, described
+
+
+def packed(weights: Mapping[str, NDArray[np.float32]], bits: int) -> dict[str, NDArray[Any]]:
+    """Weights under the names a bundle uses below `encoder.`: matrices in few bits, the rest in float16."""
+    found: dict[str, NDArray[Any]] = {}
+    for name, value in weights.items():
+        if bits == 16 or value.ndim < 2 or value.size < SMALL:
+            found[f"encoder.{name}"] = value.astype(np.float16)
+        else:
+            found[f"encoder.{name}.codes"], found[f"encoder.{name}.scales"] = quantise(value, bits)
+    return found
+
+
+def _form(recipe: Recipe, own_base: bool) -> Any:
+    method, form = recipe.tuning.method, recipe.storage.form
+    if own_base and form != "whole":
+        if form != "auto":
+            raise InputError(f"recipe {recipe.name}: storage.form: an encoder made for this run is stored whole")
+        return "whole"
+    if form == "auto":
+        return "adapters" if method in ("lora", "adalora", "heads") else "delta"
+    return form

@@ -1,0 +1,56 @@
+"""A large vocabulary cut down to the pieces some languages use: most of a multilingual encoder is rows nobody reads."""
+
+from __future__ import annotations
+
+import json
+import re
+import string
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from monitor.errors import InputError
+from monitor.understand.encoders import load_tokenizer
+from monitor.understand.normalise import normalise
+from training import e5
+
+_HAN = re.compile(r"^▁?[\u3400-\u4dbf\u4e00-\u9fff]$")
+_ALWAYS = set(string.printable) | set("，。！？；：、“”‘’（）《》【】％—…·￥€£°①②③④⑤［］")
+_SPECIAL = 4
+
+
+def trim(folder: Path, texts: Iterable[str], out: Path) -> int:
+    """Write the encoder of `folder` (a unigram tokenizer) with only the pieces that the texts need; how many.
+
+    Kept are the pieces of the texts, every single Chinese character and every printable ASCII character, so that a
+    text never seen falls back to characters and not to the unknown piece.
+
+    Raises:
+        InputError: the tokenizer is of another kind.
+    """
+    from safetensors.numpy import load_file, save_file
+
+    tree = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
+    if tree["model"].get("type") != "Unigram":
+        raise InputError("encoder.trim: only unigram (SentencePiece) vocabularies can be trimmed; leave it out")
+    pieces = e5.pieces_of(folder)
+    used: set[int] = set(range(_SPECIAL))
+    tokenizer = load_tokenizer(folder)
+    rows = [normalise(text) for text in texts]
+    for begin in range(0, len(rows), 10_000):
+        for encoding in tokenizer.encode_batch_fast(rows[begin : begin + 10_000]):
+            used.update(encoding.ids)
+    for index, (piece, _) in enumerate(pieces):
+        if _HAN.match(piece) or (piece.removeprefix("▁") or "▁") in _ALWAYS or piece == "▁":
+            used.add(index)
+    kept = sorted(used)
+    tensors = load_file(folder / "model.safetensors")
+    name = "embeddings.word_embeddings.weight"
+    tensors[name] = np.ascontiguousarray(tensors[name][kept])
+    out.mkdir(parents=True, exist_ok=True)
+    e5.write_tokenizer([pieces[index] for index in kept], out)
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8")) | {"vocab_size": len(kept)}
+    (out / "config.json").write_text(json.dumps(config, indent=1), encoding="utf-8")
+    save_file(tensors, out / "model.safetensors")
+    return len(kept)
