@@ -46,7 +46,7 @@ def _made(recipe: Recipe, manifest: Manifest) -> list[str]:
             f"- this folder holds two linear heads and {_held(encoder)}",
             f"- windows of {encoder.max_tokens} tokens; taught on texts cut at {plan.max_tokens} tokens",
             f"- taught by {recipe.tuning.method} for {plan.epochs:g} epochs, batch {plan.batch * plan.accumulate}, "
-            f"peak rate {plan.rate:g} (encoder) and {plan.head_rate:g} (heads), {plan.curve} schedule, seed {plan.seed}",
+            f"peak rate {plan.rate:g} (encoder) and {plan.head_rate:g} (heads), {plan.curve}, seed {plan.seed}",
         ]
     if manifest.ngrams is not None:
         ngrams = manifest.ngrams

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +116,8 @@ def fine_tune(recipe: Recipe, lesson: Lesson, encoder_folder: Path, workplace: P
 def _arguments(plan: Schedule, checkpoints: Path, workplace: Path, steps: int) -> Any:
     from transformers import TrainingArguments
 
+    known = {field.name for field in fields(TrainingArguments)}
+    recompute = "activation_checkpointing" if "activation_checkpointing" in known else "gradient_checkpointing"
     os.environ["TENSORBOARD_LOGGING_DIR"] = str(workplace / "tensorboard")
     every = max(1, round(steps / plan.epochs / plan.checks))
     gpu = torch.cuda.is_available()
@@ -125,7 +127,6 @@ def _arguments(plan: Schedule, checkpoints: Path, workplace: Path, steps: int) -
         per_device_train_batch_size=plan.batch,
         per_device_eval_batch_size=64,
         gradient_accumulation_steps=plan.accumulate,
-        activation_checkpointing=plan.checkpointing,
         learning_rate=plan.rate,
         lr_scheduler_type={"constant": "constant_with_warmup"}.get(plan.curve, plan.curve),
         warmup_steps=plan.warmup,
@@ -147,6 +148,7 @@ def _arguments(plan: Schedule, checkpoints: Path, workplace: Path, steps: int) -
         remove_unused_columns=False,
         report_to=_reporters(),
         seed=plan.seed,
+        **({recompute: True} if plan.checkpointing else {}),
     )
 
 
