@@ -130,6 +130,8 @@ class Understanding:
     when no bundle covers its language: then there is no sentiment and there are no topics.
     `companies` are watch-list symbols. `fingerprint` is a signed 64-bit SimHash of the normalised text: texts
     whose fingerprints differ in few bits tell the same story.
+    `toward` is the sentiment toward each company of a text that concerns several, in the order the text mentions them;
+    empty where the whole text's stands for all of them.
     """
 
     lang: str
@@ -138,6 +140,11 @@ class Understanding:
     model: str | None = None
     sentiment: Sentiment | None = None
     topics: tuple[TopicScore, ...] = ()
+    toward: tuple[tuple[str, Sentiment], ...] = ()
+
+    def toward_company(self, symbol: str) -> Sentiment | None:
+        """The sentiment toward a company: its own where it has one, else the whole text's; None: nothing scored it."""
+        return dict(self.toward).get(symbol, self.sentiment)
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -146,6 +146,12 @@ class EngineSettings(Section):
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto, cpu, cuda or cuda:N")
     threads: int = Field(0, ge=0, le=256, description="CPU threads; 0: as many as there are cores")
     tokens: int = Field(4096, ge=256, le=1_000_000, description="padded tokens one forward pass takes at most")
+    toward: int = Field(
+        8,
+        ge=0,
+        le=100,
+        description="a text on two to this many companies is scored toward each; on more, as a whole for all",
+    )
     watchlist: Path | None = Field(None, description="companies to watch (TOML); empty: the list that ships")
     topics: Path | None = Field(None, description="the taxonomy (TOML); empty: the one that ships")
 

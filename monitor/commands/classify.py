@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Any, BinaryIO
 
 import click
 
-from monitor.documents import Document, Understanding
+from monitor.documents import Document, Sentiment, Understanding
 from monitor.errors import ArchiveError, InputError
 from monitor.progress import progress
 from monitor.settings import load
@@ -36,8 +36,10 @@ def classify(file: str, out: str | None, model: tuple[str, ...]) -> None:
     """Score texts: JSON lines in, the same lines out with what was found.
 
     A line needs `text` or `title`; `lang` and `symbols` are used when they are there. FILE may be plain, .gz
-    or .zst; - is standard input. To each line are added lang, sentiment, topics, companies and model. A line
-    that cannot be used comes back as {"error": …, "line": N}, the rest goes on, and the exit status is 1.
+    or .zst; - is standard input. To each line are added lang, sentiment, topics, companies and model; where a
+    text concerns several companies and the model tells them apart, also companies_sentiment: the sentiment toward
+    each, by symbol. A line that cannot be used comes back as {"error": …, "line": N}, the rest goes on, and the
+    exit status is 1.
 
     \b
     echo '{"text": "Halvern Bank halts withdrawals"}' | bellwether classify
@@ -111,17 +113,22 @@ def _parsed(line: bytes, number: int) -> tuple[dict[str, Any], Document | None]:
 
 
 def _found(understanding: Understanding) -> dict[str, Any]:
-    sentiment = understanding.sentiment
-    return {
+    found: dict[str, Any] = {
         "lang": understanding.lang,
-        "sentiment": sentiment
-        and {
-            "label": sentiment.label,
-            "negative": sentiment.negative,
-            "neutral": sentiment.neutral,
-            "positive": sentiment.positive,
-        },
+        "sentiment": understanding.sentiment and _told(understanding.sentiment),
         "topics": [{"id": topic.id, "probability": topic.probability} for topic in understanding.topics],
         "companies": list(understanding.companies),
         "model": understanding.model,
+    }
+    if understanding.toward:
+        found["companies_sentiment"] = {symbol: _told(sentiment) for symbol, sentiment in understanding.toward}
+    return found
+
+
+def _told(sentiment: Sentiment) -> dict[str, Any]:
+    return {
+        "label": sentiment.label,
+        "negative": sentiment.negative,
+        "neutral": sentiment.neutral,
+        "positive": sentiment.positive,
     }

@@ -6,7 +6,8 @@ One batch is one transaction. In it, in this order,
 2. the offset of every partition in the batch is locked and compared with the one the batch began at; where
    they differ another consumer has written these messages, and nothing of the batch is kept (`PartitionLost`);
 3. documents go through a staging table (`COPY`); `identities` decides which of them are new;
-4. the new ones, their scores, and the roll-ups computed from just these rows are inserted;
+4. the new ones, their scores (of the text and toward its companies), and the roll-ups computed from just these
+   rows are inserted;
 5. rejected messages are inserted; 6. the offsets are moved.
 
 A process killed at any moment has either committed all of it or none, and the offset says which. A message
@@ -27,7 +28,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
-from monitor.documents import Document, Origin, Received, Rejected, Understanding
+from monitor.documents import Document, Origin, Received, Rejected, Sentiment, Understanding
 from monitor.errors import PartitionLost
 from monitor.store import positions
 from monitor.store.database import Database
@@ -100,6 +101,7 @@ class Writer:
             highs = {partition: position.event_time_high for partition, position in held.items()}
             rows = self._rows(batch.reads, watermark, highs)
             new = _insert_documents(connection, rows)
+            _insert_company_scores(connection, (rows[key] for key in new))
             _insert_rollups(connection, rollup(rows[key] for key in new))
             refused = _insert_rejected(connection, batch.reads)
             self._move(connection, batch, highs)
@@ -178,23 +180,29 @@ class _Row:
 def rollup(rows: Iterable[_Row]) -> dict[Row, list[int]]:
     """Counts per (minute, topic, company, lang, kind, late): total, negative, neutral, positive, score sum.
 
-    A document counts once in each of its series: everything, each topic, each company, each pair of the two.
+    A document counts once in each of its series: everything, each topic, each company, each pair of the two. In those
+    of a company it counts with the sentiment toward that company, in the others with the whole text's.
     The score sum is kept in ten-thousandths, a whole number, so that the order of adding cannot matter.
     """
     counts: dict[Row, list[int]] = defaultdict(lambda: [0, 0, 0, 0, 0])
     for row in rows:
         understanding = row.understanding
-        sentiment = understanding.sentiment
-        values = [1, 0, 0, 0, 0]
-        if sentiment is not None:
-            values[1 + ("negative", "neutral", "positive").index(sentiment.label)] = 1
-            values[4] = round(sentiment.score * 10_000)
+        whole = _counted(understanding.sentiment)
+        toward = {symbol: _counted(sentiment) for symbol, sentiment in understanding.toward}
         for topic in ("", *(topic.id for topic in understanding.topics)):
             for company in ("", *understanding.companies):
                 cell = counts[row.minute, topic, company, understanding.lang, row.document.kind, row.late]
-                for i, value in enumerate(values):
+                for i, value in enumerate(toward.get(company, whole)):
                     cell[i] += value
     return counts
+
+
+def _counted(sentiment: Sentiment | None) -> tuple[int, ...]:
+    """What one document adds to a cell: total, negative, neutral, positive, score sum."""
+    if sentiment is None:
+        return 1, 0, 0, 0, 0
+    label = sentiment.label
+    return 1, label == "negative", label == "neutral", label == "positive", round(sentiment.score * 10_000)
 
 
 _STAGED = (
@@ -206,6 +214,7 @@ _DOCUMENT = (
     "published_at, key, id, source, kind, title, text, lang, symbols, companies, fingerprint, url, author, extra, late"
 )
 _SCORE = "published_at, key, model, label, negative, neutral, positive, topics, topic_probabilities"
+_COMPANY_SCORE = "published_at, key, company, model, label, negative, neutral, positive"
 
 
 def _insert_documents(connection: Connection, rows: Mapping[UUID, _Row]) -> list[UUID]:
@@ -260,6 +269,25 @@ def _staged(row: _Row) -> Row:
         row.late,
         *score,
     )
+
+
+def _insert_company_scores(connection: Connection, rows: Iterable[_Row]) -> None:
+    """Insert the sentiments toward single companies of documents that are new."""
+    scores = (
+        (
+            row.document.published_at,
+            row.document.key,
+            company,
+            row.understanding.model,
+            sentiment.label,
+            sentiment.negative,
+            sentiment.neutral,
+            sentiment.positive,
+        )
+        for row in rows
+        for company, sentiment in row.understanding.toward
+    )
+    _copy(connection, f"company_scores ({_COMPANY_SCORE})", scores)
 
 
 def _insert_rollups(connection: Connection, counts: Mapping[Row, list[int]]) -> None:

@@ -79,12 +79,16 @@ class Watchlist:
             text: the text as it came.
             symbols: what the source declared; those that are not on the list are left out.
         """
-        declared = {found for symbol in symbols if (found := self.resolve(symbol))}
+        declared = self._declared(symbols)
         return tuple(sorted(declared.union(found.pattern.symbol for found in self._find(text, declared))))
 
-    def spans(self, text: str) -> list[tuple[int, int, str]]:
-        """Where `text` mentions a company: (start, end, symbol) in order, not overlapping, for highlighting."""
-        return sorted((start, start + length, pattern.symbol) for length, start, pattern in self._find(text, set()))
+    def spans(self, text: str, symbols: Sequence[str] = ()) -> list[tuple[int, int, str]]:
+        """Where `text` mentions a company: (start, end, symbol) in order, not overlapping; arguments as `match`."""
+        found = self._find(text, self._declared(symbols))
+        return sorted((start, start + length, pattern.symbol) for length, start, pattern in found)
+
+    def _declared(self, symbols: Sequence[str]) -> set[str]:
+        return {found for symbol in symbols if (found := self.resolve(symbol))}
 
     def _enter(self, company: Company, path: Path) -> None:
         cased, ambiguous = set(company.cased), set(company.ambiguous)

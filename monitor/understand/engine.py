@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,12 +29,14 @@ class Scored:
     """What a model says of one text.
 
     `model` is name@version. `topics` are those whose probability reaches the topic's threshold, highest first;
-    of equals the one that comes first in the alphabet. There may be none.
+    of equals the one that comes first in the alphabet. There may be none. `toward` are the sentiments of the texts
+    marked for single companies, in the order they were given; empty where the model was not taught on such texts.
     """
 
     model: str
     sentiment: Sentiment
     topics: tuple[TopicScore, ...]
+    toward: tuple[Sentiment, ...] = ()
 
 
 class Engine:
@@ -69,10 +72,21 @@ class Engine:
         """Language → name@version of the bundle that reads it."""
         return {language: loaded.manifest.model for language, loaded in self._bundles.items()}
 
-    def score(self, texts: Sequence[str], langs: Sequence[str]) -> list[Scored | None]:
+    @property
+    def toward(self) -> frozenset[str]:
+        """The languages whose bundle tells sentiment toward a company from a text marked for it."""
+        return frozenset(language for language, loaded in self._bundles.items() if loaded.manifest.toward)
+
+    def score(
+        self, texts: Sequence[str], langs: Sequence[str], aimed: Sequence[Sequence[str]] | None = None
+    ) -> list[Scored | None]:
         """Score each text with the bundle of its language; None where no bundle covers it.
 
         No text makes it raise: empty ones, 100,000 characters, lone surrogates get a score like any other.
+
+        Args:
+            aimed: for each text, the same text marked for single companies (`toward.aimed`); they share the passes of
+                the rest. Left out where the bundle was not taught on such texts.
         """
         found: list[Scored | None] = [None] * len(texts)
         groups: dict[str, list[int]] = {}
@@ -81,9 +95,13 @@ class Engine:
                 groups.setdefault(self._bundles[lang].manifest.model, []).append(index)
         for members in groups.values():
             loaded = self._bundles[langs[members[0]]]
-            sentiment, topics = loaded.probabilities([texts[index] for index in members])
-            for index, scored in zip(members, decide(loaded.manifest, sentiment, topics), strict=True):
-                found[index] = scored
+            marked = [aimed[index] if aimed and loaded.manifest.toward else () for index in members]
+            sentiment, topics = loaded.probabilities([*(texts[index] for index in members), *chain(*marked)])
+            decided = decide(loaded.manifest, sentiment[: len(members)], topics[: len(members)])
+            rest = iter(np.round(sentiment[len(members) :], DIGITS).tolist())
+            for index, scored, each in zip(members, decided, marked, strict=True):
+                toward = tuple(Sentiment(*next(rest)) for _ in each)
+                found[index] = replace(scored, toward=toward) if toward else scored
         return found
 
 

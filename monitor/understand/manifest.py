@@ -92,6 +92,7 @@ class Manifest:
         thresholds: topic id → the probability from which a text is said to have the topic.
         metrics: file → what `bellwether evaluate` found on it.
         files: name → SHA-256 of every other file in the folder.
+        toward: the network was taught on texts marked for one company, too (`toward.aimed`), and is asked about them.
     """
 
     format: int
@@ -108,6 +109,7 @@ class Manifest:
     ngrams: Ngrams | None = None
     training_data: tuple[TrainingData, ...] = ()
     metrics: Mapping[str, Any] = field(default_factory=dict)
+    toward: bool = False
 
     @property
     def model(self) -> str:

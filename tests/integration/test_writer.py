@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -30,6 +30,7 @@ def read(
     partition: int = 0,
     high: datetime | None = None,
     scored: bool = True,
+    toward: Mapping[str, Sentiment] | None = None,
 ) -> Read:
     document = Document(id or str(offset), "wire", "news", at, "", words, symbols=tuple(companies), extra={"n": offset})
     understanding = Understanding(
@@ -39,6 +40,7 @@ def read(
         "en@1" if scored else None,
         Sentiment(0.7, 0.2, 0.1) if scored else None,
         tuple(TopicScore(topic, 0.9) for topic in topics) if scored else (),
+        tuple((toward or {}).items()),
     )
     return Read(Received(Origin("news", partition, offset, high), document), understanding)
 
@@ -75,6 +77,38 @@ def test_document_counts_once_in_each_of_its_series(database: Database) -> None:
     assert count(database, "count(*) FROM rollups") == (1 + 2) * (1 + 3)
     assert count(database, "sum(total) FROM rollups WHERE topic = '' AND company = ''") == 1
     assert count(database, "score_sum FROM rollups WHERE topic = '' AND company = ''") == -6000
+
+
+GOOD_FOR, BAD_FOR = Sentiment(0.1, 0.1, 0.8), Sentiment(0.9, 0.1, 0.0)
+
+
+def test_series_of_a_company_count_the_sentiment_toward_it(database: Database) -> None:
+    told = {"A": GOOD_FOR, "B": BAD_FOR}
+    reads = [read(0, companies=("A", "B"), toward=told), read(1, companies=("A", "B")), read(2, companies=("A",))]
+    Writer(database, "g", LATENESS).write(batch(reads))
+    with database.transaction() as connection:
+        rows = connection.execute(
+            text("SELECT company, topic, total, negative, neutral, positive, score_sum FROM rollups ORDER BY 1, 2 DESC")
+        ).all()
+        kept = connection.execute(text("SELECT company, model, label, positive FROM company_scores ORDER BY 1")).all()
+    counts = {
+        "": (3, 3, 0, 0, -18_000),
+        "A": (3, 2, 0, 1, 7_000 - 12_000),
+        "B": (2, 2, 0, 0, -9_000 - 6_000),
+    }
+    assert [tuple(row) for row in rows] == [
+        (company, topic, *counts[company]) for company in ("", "A", "B") for topic in ("markets", "")
+    ]
+    assert [tuple(row) for row in kept] == [("A", "en@1", "positive", pytest.approx(0.8)), ("B", "en@1", "negative", 0)]
+
+
+def test_repeated_message_leaves_sentiments_toward_companies_as_they_were(database: Database) -> None:
+    writer = Writer(database, "g", LATENESS)
+    writer.write(batch([read(0, companies=("A", "B"), toward={"A": GOOD_FOR, "B": BAD_FOR})]))
+    again = read(1, id="0", companies=("A", "B"), toward={"A": BAD_FOR, "B": BAD_FOR})
+    assert writer.write(batch([again], begin=1)) == Written(repeated=1)
+    assert count(database, "count(*) FROM company_scores WHERE label = 'negative'") == 1
+    assert count(database, "positive FROM rollups WHERE topic = '' AND company = 'A'") == 1
 
 
 def test_repeated_message_changes_nothing(database: Database) -> None:

@@ -105,3 +105,55 @@ def make_bundle(folder: Path, encoder: Path, *, hidden: int = 32, seed: int = 1,
     }
     (folder / "bundle.json").write_text(json.dumps(manifest), encoding="utf-8")
     return folder
+
+
+FALLING = {"en": ("[this company] falls",), "zh": ("［本公司］下跌",)}
+RISING = {"en": ("[this company] rises",), "zh": ("［本公司］上涨",)}
+
+
+def make_toward_bundle(folder: Path, *, languages: tuple[str, ...] = ("en",), **changes: Any) -> Path:
+    """A linear bundle that knows one thing: what the marked company does.
+
+    A text is neutral unless it holds "[this company] falls" or "[this company] rises" (or the same in Chinese), and
+    its topic is always macro. `changes` are put over its manifest.
+    """
+    from safetensors.numpy import save_file
+
+    from monitor.understand.manifest import Ngrams
+    from monitor.understand.runtimes.ngrams import Hasher, fold
+
+    marked = [
+        (phrase, row) for row, known in ((0, FALLING), (2, RISING)) for lang in languages for phrase in known[lang]
+    ]
+    sizes = [len(fold(phrase)) for phrase, _ in marked]
+    ngrams = Ngrams(min(sizes), max(sizes), 1 << 16)
+    sentiment = np.zeros((3, ngrams.buckets))
+    for phrase, row in marked:
+        longest = Hasher(Ngrams(len(fold(phrase)), len(fold(phrase)), ngrams.buckets))
+        sentiment[row, longest.counts([phrase]).indices] = 1000.0
+    tensors = {
+        "idf": np.ones(ngrams.buckets),
+        "sentiment.weight": sentiment,
+        "sentiment.bias": np.array([0.0, 3.0, 0.0]),
+        "topics.weight": np.zeros((len(TOPICS), ngrams.buckets)),
+        "topics.bias": np.array([-5.0, -5.0, 5.0]),
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file({name: value.astype(np.float16) for name, value in tensors.items()}, folder / "weights.safetensors")
+    manifest = {
+        "format": 1,
+        "name": "pointer",
+        "version": "1",
+        "kind": "ngrams",
+        "languages": languages,
+        "sentiment": ["negative", "neutral", "positive"],
+        "topics": TOPICS,
+        "temperature": {"sentiment": 1.0, "topics": 1.0},
+        "thresholds": dict.fromkeys(TOPICS, 0.5),
+        "files": {"weights.safetensors": sha256(folder / "weights.safetensors")},
+        "ngrams": {"low": ngrams.low, "high": ngrams.high, "buckets": ngrams.buckets},
+        "toward": True,
+        **changes,
+    }
+    (folder / "bundle.json").write_text(json.dumps(manifest), encoding="utf-8")
+    return folder
