@@ -262,6 +262,9 @@ models = Table(
     Column("model", Text, primary_key=True, comment="name@version"),
     Column("languages", ARRAY(Text), nullable=False),
     Column("stage", Text, nullable=False, comment="candidate, champion or archived"),
+    Column(
+        "serves", ARRAY(Text), nullable=False, server_default=text("'{}'"), comment="languages it is the champion of"
+    ),
     Column("shadow", Boolean, nullable=False, server_default=text("false"), comment="scores beside the champion"),
     Column("folder", Text, nullable=False, comment="the bundle, below the registry's folder"),
     Column("digest", Text, nullable=False, comment="SHA-256 of its bundle.json"),
@@ -271,6 +274,7 @@ models = Table(
     Column("registered_at", Instant, nullable=False, server_default=func.now()),
     Column("registered_by", Text, nullable=False),
     CheckConstraint("stage in ('candidate', 'champion', 'archived')", name="stage"),
+    CheckConstraint("(stage = 'champion') = (serves <> '{}')", name="serves"),
     comment="The registry. The champion of a language scores its documents.",
 )
 
@@ -281,7 +285,7 @@ model_events = Table(
     Column("at", Instant, nullable=False, server_default=func.now()),
     Column("actor", Text, nullable=False),
     Column("model", Text, nullable=False, index=True),
-    Column("action", Text, nullable=False, comment="register, promote, rollback, archive, shadow or unshadow"),
+    Column("action", Text, nullable=False, comment="register, promote, refuse, rollback, archive, shadow or unshadow"),
     Column("reason", Text, nullable=False, server_default=text("''")),
     Column("details", JSONB, nullable=False, comment="what it replaced, and the comparison that allowed it"),
     comment="What was done with models, in order.",
