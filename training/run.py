@@ -9,8 +9,13 @@ from pathlib import Path
 
 from monitor.errors import InputError
 from monitor.understand.bundle import Bundle
+from monitor.understand.companies import Watchlist
 from monitor.understand.topics import Taxonomy
+from training.augmentation import Changer
 from training.corpus import Corpus, gather, path_of
+from training.data.doubles import fingerprint, without_doubles
+from training.data.examples import Example
+from training.data.reading import read_examples
 from training.package import package
 from training.recipe import Recipe
 
@@ -45,6 +50,7 @@ def run(recipe: Recipe, *, data: Path, out: Path, taxonomy: Taxonomy) -> Bundle:
 
 def _encoder_run(recipe: Recipe, corpus: Corpus, data: Path, out: Path, taxonomy: Taxonomy) -> Bundle:
     from training.bases import base_for
+    from training.distillation import advice_of
     from training.finetune import Lesson, fine_tune
     from training.storing import stored
 
@@ -52,10 +58,40 @@ def _encoder_run(recipe: Recipe, corpus: Corpus, data: Path, out: Path, taxonomy
     digest = hashlib.sha256(recipe.model_dump_json().encode()).hexdigest()[:12]
     workplace = out.with_name(out.name + ".run") / digest
     base = base_for(recipe, [*corpus.taught, *corpus.held], workplace)
-    network = fine_tune(recipe, Lesson(corpus.taught, corpus.held, corpus.topics), base.folder, workplace)
+    taught = [*corpus.taught, *_unlabelled(recipe, corpus, data)]
+    lesson = Lesson(
+        taught,
+        corpus.held,
+        corpus.topics,
+        change=_changer(recipe),
+        advice=advice_of(recipe.distil, taught, corpus.topics, workplace),
+    )
+    network = fine_tune(recipe, lesson, base.folder, workplace)
     tensors, encoder = stored(recipe, network, base.folder, out, own_base=base.own)
     bundle = package(recipe, corpus, tensors, data=data, out=out, taxonomy=taxonomy, encoder=encoder)
     record = out.with_name(out.name + ".log")
     shutil.copytree(workplace / "tensorboard", record, dirs_exist_ok=True)
     shutil.rmtree(workplace.parent)
     return bundle
+
+
+def _unlabelled(recipe: Recipe, corpus: Corpus, data: Path) -> list[Example]:
+    """Texts that only teachers speak of; those that are held out or tested are left out."""
+    if not recipe.distil.teachers:
+        return []
+    seen = {fingerprint(example.text) for example in (*corpus.taught, *corpus.held)}
+    for test in recipe.test:
+        if path_of(data, test.file).is_file():
+            seen |= {fingerprint(example.text) for example in read_examples(path_of(data, test.file))}
+    found = []
+    for file in recipe.unlabelled:
+        rows = [row for row in without_doubles(read_examples(path_of(data, file.file))) if row.text.strip()]
+        rows = [Example(row.text, row.lang) for row in rows if fingerprint(row.text) not in seen]
+        found += rows[: file.most] if file.most else rows
+    return found
+
+
+def _changer(recipe: Recipe) -> Changer | None:
+    if not any(recipe.augment.model_dump().values()):
+        return None
+    return Changer(recipe.augment, Watchlist.load())

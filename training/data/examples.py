@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from monitor.documents import Label
@@ -17,7 +18,9 @@ class Example:
     `entities` are those the text names, each with the sentiment toward it: a label, True or False for bad or not bad
     for it, or None where nobody said. `target` is set on a text that was marked for one of its entities
     (`toward.aimed`): its labels are about that entity alone. `among` are the topics whoever labelled the text chose
-    from; what is not among them was not said to be absent. None: all that are taught.
+    from; what is not among them was not said to be absent. None: all that are taught. `at` is when the text was
+    published, in UTC. `origin` says where it was read, `file:line` (for Parquet the row, for a JSON array the record,
+    from 1); it is for people only and does not count when examples are compared.
     """
 
     text: str
@@ -28,6 +31,8 @@ class Example:
     entities: tuple[tuple[str, Label | bool | None], ...] = ()
     target: str | None = None
     among: tuple[str, ...] | None = None
+    at: datetime | None = None
+    origin: str = field(default="", compare=False)
 
 
 def counted(examples: Iterable[Example]) -> dict[str, Any]:

@@ -1,0 +1,71 @@
+"""Augmented texts: what may change does, what the label hangs on never."""
+
+from __future__ import annotations
+
+import random
+import re
+
+import pytest
+
+from monitor.understand.companies import Watchlist
+from training.augmentation import Changer
+from training.data.examples import Example
+from training.recipe import Augment
+
+WATCHLIST = Watchlist.load()
+
+
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    random.seed(7)
+
+
+def test_company_is_swapped_for_another_of_the_list_everywhere() -> None:
+    change = Changer(Augment(company=1.0), WATCHLIST)
+    for text in ("Apple shares fall as Apple cuts outlook", "贵州茅台净利润下滑，贵州茅台股价大跌"):
+        changed = change(Example(text))
+        assert "Apple" not in changed
+        assert "贵州茅台" not in changed
+        rest = re.split("Apple|贵州茅台", text)
+        assert all(part in changed for part in rest)
+        assert len(set(WATCHLIST.match(changed))) == 1
+
+
+def test_cashtag_stays_a_cashtag() -> None:
+    change = Changer(Augment(company=1.0), WATCHLIST)
+    assert re.fullmatch(r"\$[A-Z]+ slips 3%", change(Example("$AAPL slips 3%")))
+
+
+def test_text_marked_for_an_entity_keeps_its_markers() -> None:
+    change = Changer(Augment(company=1.0), WATCHLIST)
+    text = "[another company] gains on [this company]'s recall, Apple says"
+    assert change(Example(text, target="x")) == text
+
+
+def test_numbers_keep_their_form_and_years_stay() -> None:
+    change = Changer(Augment(numbers=1.0), WATCHLIST)
+    text = "Net loss narrowed 12.5% to $1,204 million in 2025, 3 plants shut"
+    seen = {change(Example(text)) for _ in range(20)}
+    assert len(seen) > 10
+    for changed in seen:
+        assert re.fullmatch(
+            r"Net loss narrowed [1-9]\d\.\d% to \$[1-9],\d{3} million in 2025, 3 plants shut", changed
+        ), changed
+
+
+def test_typos_and_casing_leave_short_words_tickers_and_order() -> None:
+    change = Changer(Augment(typos=1.0), WATCHLIST)
+    text = "$GOOG shares tumbled after regulators opened another investigation into #adtech dealings"
+    seen = {change(Example(text)) for _ in range(40)}
+    assert len(seen) > 5
+    for changed in seen:
+        assert len(changed.split()) == len(text.split())
+        assert changed.startswith("$GOOG ")
+        assert "into #adtech" in changed
+    cased = {Changer(Augment(casing=1.0), WATCHLIST)(Example("Oil falls")) for _ in range(30)}
+    assert cased == {"OIL FALLS", "oil falls"}
+
+
+def test_nothing_asked_nothing_changed() -> None:
+    change = Changer(Augment(), WATCHLIST)
+    assert change(Example("Apple falls 12%")) == "Apple falls 12%"

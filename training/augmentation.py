@@ -1,0 +1,79 @@
+"""Texts changed such that their labels stay true: other companies, other numbers, other spelling.
+
+Words of direction (rises, cuts, 扭亏) are never touched, nor is the sign of a number: they are what the label hangs on.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+
+from monitor.understand.companies import Watchlist
+from training.data.examples import Example
+from training.recipe import Augment
+
+_NUMBER = re.compile(r"(?<![\w.])\d+(?:[,.]\d+)*")
+_WORD = re.compile(r"(?<![$@#\w])[A-Za-z]{5,}(?!\w)")
+_HAN = re.compile(r"[\u4e00-\u9fff]")
+
+
+class Changer:
+    """Changes a text at random, anew at each call; draws from `random`, whose state a checkpoint keeps."""
+
+    def __init__(self, augment: Augment, watchlist: Watchlist) -> None:
+        self._augment = augment
+        self._watchlist = watchlist
+        self._codes = [company.symbol for company in watchlist if company.symbol.isalpha()]
+        self._names = {
+            "en": [company.en for company in watchlist if company.en],
+            "zh": [company.zh for company in watchlist if company.zh],
+        }
+
+    def __call__(self, example: Example) -> str:
+        """Another text with the same labels; often the same text."""
+        text, share = example.text, self._augment
+        if _befalls(share.company) and example.target is None:
+            text = self._swapped(text)
+        if _befalls(share.numbers):
+            text = _NUMBER.sub(lambda found: _other_number(found[0]), text)
+        if _befalls(share.typos):
+            text = _WORD.sub(lambda found: _misspelt(found[0]) if random.random() < 0.15 else found[0], text)
+        if _befalls(share.casing):
+            text = text.upper() if random.random() < 0.5 else text.lower()
+        return text
+
+    def _swapped(self, text: str) -> str:
+        others: dict[str, str] = {}
+        parts, at = [], 0
+        for start, end, symbol in self._watchlist.spans(text):
+            written = text[start:end]
+            if symbol not in others:
+                kind = "zh" if _HAN.search(written) else "en"
+                others[symbol] = random.choice(self._codes if written.startswith("$") else self._names[kind])
+            other = f"${others[symbol]}" if written.startswith("$") else others[symbol]
+            parts += [text[at:start], other]
+            at = end
+        return "".join(parts) + text[at:]
+
+
+def _befalls(share: float) -> bool:
+    return share > 0 and random.random() < share
+
+
+def _other_number(written: str) -> str:
+    """Other digits of the same count; years and single digits stay."""
+    if len(written) < 2 or re.fullmatch(r"(19|20)\d\d", written):
+        return written
+    first, rest = written[0], written[1:]
+    digits = [str(random.randint(1, 9)) if first.isdigit() and first != "0" else first]
+    digits += [str(random.randint(0, 9)) if sign.isdigit() else sign for sign in rest]
+    return "".join(digits)
+
+
+def _misspelt(word: str) -> str:
+    """Two inner letters swapped, or one dropped or doubled."""
+    at = random.randint(1, len(word) - 3)
+    kind = random.randint(0, 2)
+    if kind == 0:
+        return word[:at] + word[at + 1] + word[at] + word[at + 2 :]
+    return word[:at] + word[at + 1 :] if kind == 1 else word[:at] + word[at] + word[at:]
