@@ -13,6 +13,7 @@ from dash import dcc, html
 from dashboard.context import View, address, moment
 from monitor.documents import TopicScore
 from monitor.store.queries.alerts import Alert
+from monitor.store.queries.documents import CompanyScore
 
 
 def thousands(number: int) -> str:
@@ -105,17 +106,20 @@ def topic_chips(view: View, topics: Sequence[TopicScore]) -> list[Any]:
     ]
 
 
-def company_chips(view: View, companies: Sequence[str]) -> list[Any]:
-    """Companies as links to their documents."""
-    return [
-        dcc.Link(
-            view.company(symbol),
+def company_chips(view: View, companies: Sequence[str], toward: Sequence[CompanyScore] = ()) -> list[Any]:
+    """Companies as links to their documents, with the sentiment toward each where it has one of its own."""
+    labels = {score.company: score.label for score in toward}
+
+    def chip(symbol: str) -> Any:
+        label = labels.get(symbol)
+        return dcc.Link(
+            f"{view.company(symbol)} · {view.t(label)}" if label else view.company(symbol),
             href=address("/explore", [("company", symbol)]),
-            className="chip company",
+            className=f"chip label-{label}" if label else "chip company",
             title=symbol,
         )
-        for symbol in companies
-    ]
+
+    return [chip(symbol) for symbol in companies]
 
 
 def severity_chip(view: View, severity: str) -> Any:

@@ -6,9 +6,9 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from dash import html
+from dash import dcc, html
 
-from dashboard.context import View
+from dashboard.context import View, address
 from dashboard.parts import (
     company_chips,
     empty,
@@ -20,7 +20,7 @@ from dashboard.parts import (
     topic_chips,
     when,
 )
-from monitor.store.queries.documents import Details, Score
+from monitor.store.queries.documents import CompanyScore, Details, Score
 
 # Longer values of unknown fields are cut: the panel is for reading.
 _LONGEST = 4000
@@ -53,26 +53,54 @@ def panel(view: View, found: Details | None, searched: str) -> list[Any]:
 
 def _score(view: View, score: Score) -> Any:
     t = view.t
-    shares = [("negative", score.negative), ("neutral", score.neutral), ("positive", score.positive)]
     return html.Div(
         [
             html.Div([label_chip(view, score.label), html.Code(score.model)], className="chips"),
-            html.Div(
-                [
-                    html.Span(
-                        className=f"part label-{name}",
-                        style={"width": f"{value * 100:.1f}%"},
-                        title=f"{t(name)} {value:.3f}",
-                    )
-                    for name, value in shares
-                ],
-                className="split",
-            ),
-            html.Div(" · ".join(f"{t(name)} {value * 100:.1f} %" for name, value in shares), className="muted"),
+            _split(view, score),
+            html.Div(" · ".join(f"{t(name)} {value * 100:.1f} %" for name, value in _shares(score)), className="muted"),
             _topics(view, score),
+            _toward(view, score),
         ],
         className="score",
     )
+
+
+def _shares(score: Score | CompanyScore) -> list[tuple[str, float]]:
+    return [("negative", score.negative), ("neutral", score.neutral), ("positive", score.positive)]
+
+
+def _split(view: View, score: Score | CompanyScore) -> Any:
+    return html.Div(
+        [
+            html.Span(
+                className=f"part label-{name}",
+                style={"width": f"{value * 100:.1f}%"},
+                title=f"{view.t(name)} {value:.3f}",
+            )
+            for name, value in _shares(score)
+        ],
+        className="split",
+    )
+
+
+def _toward(view: View, score: Score) -> Any:
+    """The sentiment toward each company, where the document has more than its own."""
+    rows = [
+        html.Tr(
+            [
+                html.Td(
+                    dcc.Link(view.company(toward.company), href=address("/explore", [("company", toward.company)]))
+                ),
+                html.Td(label_chip(view, toward.label, getattr(toward, toward.label))),
+                html.Td(_split(view, toward)),
+            ]
+        )
+        for toward in score.toward
+    ]
+    if not rows:
+        return None
+    head = html.H4(view.t("toward"), title=view.t("toward_hint"))
+    return html.Div([head, html.Table(rows, className="table plain")], className="toward")
 
 
 def _topics(view: View, score: Score) -> Any:

@@ -29,7 +29,7 @@ from dashboard.ranges import RANGES
 from monitor.documents import LABELS
 from monitor.errors import DatabaseUnavailable, InputError
 from monitor.store.queries import curves, documents
-from monitor.store.queries.documents import UNSCORED, Found
+from monitor.store.queries.documents import UNSCORED, CompanyScore, Filter, Found
 
 _PAGE, _COUNTED = 40, 10_000
 
@@ -166,7 +166,7 @@ def register(app: Dash, context: Context) -> None:
             return empty(view.t("bad_time")), "", True, None, False, no_update
         shown = found[:_PAGE]
         return (
-            [_item(view, item, wanted.words) for item in shown] or _nothing(view, given),
+            [_item(view, item, wanted) for item in shown] or _nothing(view, given),
             _number(view, number),
             len(found) <= _PAGE,
             _cursor(shown),
@@ -194,7 +194,7 @@ def register(app: Dash, context: Context) -> None:
             wanted = search.meant(given, context.names, curves.extent(connection))
             found = documents.page(connection, wanted, limit=_PAGE + 1, before=before)
         more = Patch()
-        more.extend([_item(view, item, wanted.words) for item in found[:_PAGE]])
+        more.extend([_item(view, item, wanted) for item in found[:_PAGE]])
         return more, len(found) <= _PAGE, _cursor(found[:_PAGE]), True
 
     @app.callback(
@@ -255,8 +255,11 @@ def register(app: Dash, context: Context) -> None:
         return document.panel(view, found, query.clean(words)), False, "explore-body open"
 
 
-def _item(view: View, item: Found, words: str) -> Any:
+def _item(view: View, item: Found, wanted: Filter) -> Any:
+    words = wanted.words
     text = item.text if item.text != item.title else ""
+    # Who looks for a company is shown the sentiment toward it.
+    score: Found | CompanyScore = next((toward for toward in item.toward if toward.company == wanted.company), item)
     return html.Article(
         [
             html.Div(
@@ -266,7 +269,7 @@ def _item(view: View, item: Found, words: str) -> Any:
                     html.Span(view.t(f"kind_{item.kind}"), className="muted"),
                     html.Span(view.language(item.lang), className="muted"),
                     html.Span(className="spring"),
-                    label_chip(view, item.label, getattr(item, item.label) if item.label else None),
+                    label_chip(view, score.label, getattr(score, score.label) if score.label else None),
                 ],
                 className="meta",
             ),
@@ -280,9 +283,11 @@ def _item(view: View, item: Found, words: str) -> Any:
                 lang=item.lang,
                 title=view.t("details"),
             ),
-            html.Div([*company_chips(view, item.companies), *topic_chips(view, item.topics)], className="chips"),
+            html.Div(
+                [*company_chips(view, item.companies, item.toward), *topic_chips(view, item.topics)], className="chips"
+            ),
         ],
-        className=f"document {item.label or 'unscored'}",
+        className=f"document {score.label or 'unscored'}",
         key=str(item.key),
     )
 

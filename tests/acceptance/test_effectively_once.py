@@ -89,21 +89,29 @@ def test_whatever_is_killed_documents_rollups_and_rejected_add_up(private_broker
     database.close()
 
 
-# Every roll-up counted again from the documents and their scores.
+# Every roll-up counted again from the documents, their scores, and those toward single companies.
 RECOUNT = """
 WITH told AS (
-    SELECT date_trunc('minute', d.published_at) AS minute, d.lang, d.kind, d.late, s.label,
-           '' || unnest(array_prepend('', coalesce(s.topics, '{}'))) AS topic, d.companies
+    SELECT published_at, key, d.lang, d.kind, d.late, s.model, s.label, s.negative, s.positive, d.companies,
+           '' || unnest(array_prepend('', coalesce(s.topics, '{}'))) AS topic
     FROM documents d LEFT JOIN scores s USING (published_at, key)
+), named AS (
+    SELECT told.*, unnest(array_prepend('', companies)) AS company FROM told
 ), cells AS (
-    SELECT minute, topic, unnest(array_prepend('', companies)) AS company, lang, kind, late, label FROM told
+    SELECT date_trunc('minute', published_at) AS minute, topic, company, lang, kind, late,
+           coalesce(c.label, named.label) AS label,
+           coalesce(c.positive::numeric - c.negative::numeric, named.positive::numeric - named.negative::numeric, 0)
+               AS score
+    FROM named LEFT JOIN company_scores c USING (published_at, key, company, model)
 ), counted AS (
     SELECT minute, topic, company, lang, kind, late, count(*)::int AS total,
            (count(*) FILTER (WHERE label = 'negative'))::int AS negative,
-           (count(*) FILTER (WHERE label = 'positive'))::int AS positive
+           (count(*) FILTER (WHERE label = 'neutral'))::int AS neutral,
+           (count(*) FILTER (WHERE label = 'positive'))::int AS positive,
+           sum(round(10000 * score))::bigint AS score_sum
     FROM cells GROUP BY 1, 2, 3, 4, 5, 6
 ), kept AS (
-    SELECT minute, topic, company, lang, kind, late, total, negative, positive FROM rollups
+    SELECT minute, topic, company, lang, kind, late, total, negative, neutral, positive, score_sum FROM rollups
 )
 (TABLE counted EXCEPT TABLE kept) UNION ALL (TABLE kept EXCEPT TABLE counted)
 """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -43,17 +43,24 @@ def document(
     label: str | None = "neutral",
     topics: Sequence[str] = ("macro",),
     companies: Sequence[str] = (),
+    toward: Mapping[str, str] | None = None,
     source: str = "wire",
     kind: Kind = "news",
     url: str | None = None,
     extra: dict[str, Any] | None = None,
 ) -> Read:
-    """One message, decoded and understood. `label` None: no model covers its language."""
+    """One message, decoded and understood. `label` None: no model covers its language. `toward`: company to label."""
     strong = {"negative": (0.86, 0.1, 0.04), "neutral": (0.08, 0.83, 0.09), "positive": (0.03, 0.12, 0.85)}
     sentiment = Sentiment(*strong[label]) if label else None
     scored = tuple(TopicScore(topic, 0.9 - i / 10) for i, topic in enumerate(topics)) if label else ()
     understood = Understanding(
-        lang, tuple(companies), hash(words) % 2**62, f"{lang}-small@1" if label else None, sentiment, scored
+        lang,
+        tuple(companies),
+        hash(words) % 2**62,
+        f"{lang}-small@1" if label else None,
+        sentiment,
+        scored,
+        tuple((symbol, Sentiment(*strong[each])) for symbol, each in (toward or {}).items()),
     )
     content = Document(
         id, source, kind, at, title, words, lang, tuple(companies), url, "A. Writer", extra or {"desk": "markets"}

@@ -172,6 +172,28 @@ def test_search_in_chinese_marks_what_was_found_and_can_be_shared(
     expect(page.get_by_label("Search")).to_have_value("")
 
 
+def test_sentiment_toward_each_company_is_shown_and_searched_for(
+    page: Page, serve: Serve, record: Database, now: datetime
+) -> None:
+    words = "Kweichow Moutai wins the order that Tesla loses"
+    toward = {"600519.SH": "positive", "TSLA": "negative"}
+    feed.write(record, [feed.document("both", now, words, companies=sorted(toward), toward=toward)])
+    address = serve(record)
+    page.goto(f"{address}/explore?q=wins+the+order&company=TSLA&label=negative")
+    expect(page.locator(".document .meta .chip")).to_have_text("Negative 86 %")
+    expect(page.locator(".document .chips")).to_contain_text("Tesla · Negative")
+    expect(page.locator(".document .chips")).to_contain_text("Kweichow Moutai · Positive")
+    page.locator(".document button").click()
+    rows = page.locator("#explore-panel .toward tr")
+    expect(rows).to_have_text(["Kweichow MoutaiPositive 85 %", "TeslaNegative 86 %"])
+    expect(page.locator("#explore-panel .score > .chips")).to_contain_text("Neutral")
+    page.locator("#language").click()
+    expect(page.locator("#explore-panel .toward h4")).to_have_text("对各公司的情绪")
+    expect(rows).to_have_text(["贵州茅台正面 85 %", "特斯拉负面 86 %"])
+    page.goto(f"{address}/explore?q=wins+the+order&company=600519.SH&label=negative")
+    expect(page.locator("#explore-list .empty")).to_be_visible()
+
+
 def test_labels_and_names_follow_the_language(page: Page, serve: Serve, record: Database) -> None:
     page.goto(serve(record))
     page.locator("#language").click()

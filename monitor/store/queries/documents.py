@@ -21,6 +21,10 @@ _LATEST = (
     "LEFT JOIN LATERAL (SELECT * FROM scores WHERE scores.published_at = d.published_at AND scores.key = d.key "
     "ORDER BY scored_at DESC, model LIMIT 1) s ON true"
 )
+_TOWARD = (
+    "LEFT JOIN LATERAL (SELECT label FROM company_scores WHERE company_scores.published_at = d.published_at "
+    "AND company_scores.key = d.key AND company = :company AND model = s.model LIMIT 1) c ON true"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +32,8 @@ class Filter:
     """Which documents are meant; an empty field means any.
 
     `words` is looked for as it stands, whatever its case, in title and text. `topics` match when the document
-    has any of them. `label` is a sentiment or "unscored". `start` ≤ published_at < `end`.
+    has any of them. `label` is a sentiment or "unscored"; together with a company it is the sentiment toward that
+    company. `start` ≤ published_at < `end`.
     """
 
     words: str = ""
@@ -41,8 +46,9 @@ class Filter:
     start: datetime | None = None
     end: datetime | None = None
 
-    def where(self) -> tuple[str, dict[str, Any]]:
-        """The condition and its values."""
+    def among(self) -> tuple[str, str, dict[str, Any]]:
+        """The tables, d the documents and s their latest scores; the condition; and the values in both."""
+        tables = f"documents d {_LATEST}"
         conditions, values = ["true"], dict[str, Any]()
 
         def put(condition: str, **given: Any) -> None:
@@ -58,6 +64,9 @@ class Filter:
             put("d.companies @> CAST(:companies AS text[])", companies=[self.company])
         if self.label == UNSCORED:
             put("s.label IS NULL")
+        elif self.label and self.company:
+            tables += f" {_TOWARD}"
+            put("coalesce(c.label, s.label) = :label", label=self.label, company=self.company)
         elif self.label:
             put("s.label = :label", label=self.label)
         for name in ("lang", "kind", "source"):
@@ -67,12 +76,26 @@ class Filter:
             put("d.published_at >= :start", start=self.start)
         if self.end is not None:
             put("d.published_at < :end", end=self.end)
-        return " AND ".join(conditions), values
+        return tables, " AND ".join(conditions), values
+
+
+@dataclass(frozen=True, slots=True)
+class CompanyScore:
+    """What a model made of a document as far as one of its companies is concerned."""
+
+    company: str
+    label: str
+    negative: float
+    neutral: float
+    positive: float
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A document in a list, with its latest score (None where nothing scored it)."""
+    """A document in a list, with its latest score (None where nothing scored it).
+
+    `toward` are the sentiments toward single companies, by symbol; empty where the document's counts for all of them.
+    """
 
     key: UUID
     id: str
@@ -91,6 +114,7 @@ class Found:
     positive: float | None
     topics: tuple[TopicScore, ...]
     model: str | None
+    toward: tuple[CompanyScore, ...]
 
     @property
     def cursor(self) -> tuple[datetime, UUID]:
@@ -100,7 +124,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """What one model made of a document."""
+    """What one model made of a document. `toward` as in `Found`."""
 
     model: str
     label: str
@@ -109,6 +133,7 @@ class Score:
     positive: float
     topics: tuple[TopicScore, ...]
     scored_at: datetime
+    toward: tuple[CompanyScore, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +166,7 @@ def page(
     Raises:
         InputError: the search took longer than `SEARCH_SECONDS`.
     """
-    condition, values = wanted.where()
+    tables, condition, values = wanted.among()
     if before is not None:
         condition += " AND (d.published_at, d.key) < (:before, :before_key)"
         values |= {"before": before[0], "before_key": before[1]}
@@ -149,18 +174,24 @@ def page(
         connection,
         "SELECT d.key, d.id, d.published_at, d.source, d.kind, d.title, d.text, d.lang, d.companies, d.url, d.author, "
         "s.label, s.negative, s.neutral, s.positive, s.topics, s.topic_probabilities, s.model "
-        f"FROM documents d {_LATEST} WHERE {condition} ORDER BY d.published_at DESC, d.key DESC LIMIT :limit",
+        f"FROM {tables} WHERE {condition} ORDER BY d.published_at DESC, d.key DESC LIMIT :limit",
         values | {"limit": limit},
     )
-    return [Found(*(*row[:8], tuple(row[8]), *row[9:15], _topics(row[15], row[16]), row[17])) for row in rows]
+    toward = _toward(connection, [(row.published_at, row.key) for row in rows])
+
+    def found(row: Any) -> Found:
+        topics, each = _topics(row[15], row[16]), toward.get((row.key, row.model), ())
+        return Found(*(*row[:8], tuple(row[8]), *row[9:15], topics, row[17], each))
+
+    return [found(row) for row in rows]
 
 
 def count(connection: Connection, wanted: Filter, *, at_most: int) -> int:
     """How many documents match, counted up to `at_most`. Raises InputError as `page` does."""
-    condition, values = wanted.where()
+    tables, condition, values = wanted.among()
     rows = _bounded(
         connection,
-        f"SELECT count(*) FROM (SELECT FROM documents d {_LATEST} WHERE {condition} LIMIT :limit) found",
+        f"SELECT count(*) FROM (SELECT FROM {tables} WHERE {condition} LIMIT :limit) found",
         values | {"limit": at_most},
     )
     return int(rows[0][0])
@@ -197,7 +228,10 @@ def details(connection: Connection, key: UUID) -> Details | None:
         ),
         {"key": key, "published_at": row.published_at},
     )
-    judged = tuple(Score(*(*score[:5], _topics(score[5], score[6]), score[7])) for score in scores)
+    toward = _toward(connection, [(row.published_at, key)])
+    judged = tuple(
+        Score(*(*score[:5], _topics(score[5], score[6]), score[7], toward.get((key, score[0]), ()))) for score in scores
+    )
     return Details(*(*row[:9], tuple(row.symbols), tuple(row.companies), *row[11:15], judged))
 
 
@@ -211,6 +245,28 @@ def sources(connection: Connection, *, among: int = 20_000) -> list[str]:
         {"among": among},
     )
     return [row[0] for row in rows]
+
+
+def _toward(
+    connection: Connection, documents: Sequence[tuple[datetime, UUID]]
+) -> dict[tuple[UUID, str], tuple[CompanyScore, ...]]:
+    """(key, model) → the sentiments toward single companies, by symbol."""
+    if not documents:
+        return {}
+    rows = connection.execute(
+        text(
+            "SELECT d.key, c.* FROM unnest(CAST(:times AS timestamptz[]), CAST(:keys AS uuid[])) d (published_at, key) "
+            # One look into one partition a document, whatever the planner believes of how many there are.
+            "CROSS JOIN LATERAL (SELECT model, company, label, negative, neutral, positive FROM company_scores "
+            "WHERE company_scores.published_at = d.published_at AND company_scores.key = d.key OFFSET 0) c "
+            'ORDER BY d.key, model, company COLLATE "C"'
+        ),
+        {"times": [time for time, _ in documents], "keys": [str(key) for _, key in documents]},
+    )
+    found: dict[tuple[UUID, str], tuple[CompanyScore, ...]] = {}
+    for key, model, *score in rows:
+        found[key, model] = (*found.get((key, model), ()), CompanyScore(*score))
+    return found
 
 
 def _topics(ids: Sequence[str] | None, probabilities: Sequence[float] | None) -> tuple[TopicScore, ...]:
