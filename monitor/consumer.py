@@ -15,12 +15,12 @@ import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 
-from monitor.documents import Origin
+from monitor.documents import Origin, ShadowScore
 from monitor.errors import DatabaseUnavailable, PartitionLost
-from monitor.pipeline import understand
+from monitor.pipeline import shadow, understand
 from monitor.settings import Settings
 from monitor.sources.kafka import KafkaSource, RawMessage
 from monitor.store import positions
@@ -40,7 +40,7 @@ class Consumer:
     Args:
         settings: the tree.
         database: the record to write to; its tables must be there.
-        reader: the models.
+        newest: gives the reader for the next batch; it is asked before each one.
         until_end: read what is there now, close the partitions and return, instead of waiting for more.
         on_batch: called after each committed batch, from the working thread.
     """
@@ -49,14 +49,14 @@ class Consumer:
         self,
         settings: Settings,
         database: Database,
-        reader: Reader,
+        newest: Callable[[], Reader],
         *,
         until_end: bool = False,
         on_batch: Callable[[Written], None] = lambda _: None,
     ) -> None:
         self._settings = settings
         self._database = database
-        self._reader = reader
+        self._newest = newest
         self._group = settings.kafka.group
         self._until_end = until_end
         self._on_batch = on_batch
@@ -245,7 +245,10 @@ class Consumer:
         try:
             while (taken := self._take()) is not None:
                 messages, begin = taken
-                self._hand_over(_batch(understand(messages, self._reader, self._settings), begin))
+                # One reader for the whole batch: a new one takes over between two.
+                reader = self._newest()
+                reads = understand(messages, reader, self._settings)
+                self._hand_over(_batch(reads, begin, shadow(reads, reader)))
         finally:
             self._hand_over(None)
 
@@ -309,7 +312,7 @@ class Consumer:
                     self._resync |= lost & self._committed.keys()
                     self._drop(lost)
                 kept = [read for read in batch.reads if _partition(read.received.origin) not in lost]
-                batch = _batch(kept, batch.begin)
+                batch = _batch(kept, batch.begin, batch.shadows)
                 continue
             with self._changed:
                 for partition, offset in batch.next.items():
@@ -328,11 +331,11 @@ def partition_of(message: RawMessage) -> Partition:
     return message.topic, message.partition
 
 
-def _batch(reads: list[Read], begin: Mapping[Partition, int | None]) -> Batch:
+def _batch(reads: list[Read], begin: Mapping[Partition, int | None], shadows: Sequence[ShadowScore]) -> Batch:
     following: dict[Partition, int] = {}
     for read in reads:
         following[_partition(read.received.origin)] = read.received.origin.offset + 1
-    return Batch(reads, {partition: begin[partition] for partition in following}, following)
+    return Batch(reads, {partition: begin[partition] for partition in following}, following, shadows)
 
 
 def _partition(origin: Origin) -> Partition:

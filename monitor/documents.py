@@ -147,6 +147,17 @@ class Understanding:
         return dict(self.toward).get(symbol, self.sentiment)
 
 
+@dataclass(frozen=True, slots=True)
+class ShadowScore:
+    """What a model in shadow mode says of one document; nothing is judged on it. `model` is name@version."""
+
+    published_at: datetime
+    key: UUID
+    model: str
+    sentiment: Sentiment
+    topics: tuple[TopicScore, ...]
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Series:
     """What is counted and judged: everything, a topic, a company, or a company within a topic, in one language.

@@ -141,7 +141,20 @@ class EngineSettings(Section):
     """How the models are run."""
 
     bundles: Paths = Field(
-        default_factory=list, description="model folders, separated by commas; empty: those that ship"
+        default_factory=list,
+        description="model folders; empty: the registry's champions, then those that ship",
+    )
+    models: Path | None = Field(
+        None, description="folder of the registry's models, the same for every process; empty: models in data.dir"
+    )
+    reload_every: Duration = Field(
+        timedelta(seconds=15),
+        ge=timedelta(milliseconds=100),
+        description="how often consumers look whether the registry has another champion",
+    )
+    exam: Paths = Field(
+        default_factory=list,
+        description="labelled files a candidate must pass; empty: those of the last promotion",
     )
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto, cpu, cuda or cuda:N")
     threads: int = Field(0, ge=0, le=256, description="CPU threads; 0: as many as there are cores")

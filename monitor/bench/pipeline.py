@@ -99,7 +99,7 @@ def _pipeline(settings: Settings, reader: Reader, feed: Path, documents: int) ->
         def note(written: Written) -> None:
             marks.append((time.perf_counter(), written.documents + written.repeated + written.rejected))
 
-        Consumer(own, database, reader, until_end=True, on_batch=note).run()
+        Consumer(own, database, lambda: reader, until_end=True, on_batch=note).run()
         first = marks[0][0]
         return sum(count for _, count in marks[1:]) / (marks[-1][0] - first)
     finally:

@@ -6,13 +6,16 @@ import logging
 import signal
 import threading
 import time
-from contextlib import closing
+from contextlib import ExitStack, closing
 
 import click
 
+from monitor.champions import ask, lineup_of, registry_of
 from monitor.records import in_group, open_record
+from monitor.reload import Reloader
 from monitor.settings import Settings, load
 from monitor.store.writer import Written
+from monitor.understand.lineup import Lineup
 
 log = logging.getLogger(__name__)
 PROGRESS = 10.0  # seconds between lines of progress
@@ -26,19 +29,25 @@ def consume(until_end: bool, name: str | None) -> None:
 
     Start as many as you like with the same settings: they share the partitions. SIGTERM and Ctrl-C finish the
     batch in hand; after any other end nothing is lost and nothing is counted twice.
+
+    The champions of the registry read (see `bellwether models`); another champion takes over while this runs.
     """
     settings = load().settings
-    with closing(open_record(settings, name, make=name is not None)) as database:
+    with ExitStack() as stack:
+        database = stack.enter_context(closing(open_record(settings, name, make=name is not None)))
+        registry = stack.enter_context(registry_of(settings, database))
+        active = ask(settings, registry)
+        lineup = lineup_of(settings, active)
         # What is quick to check comes before the models, which take seconds.
-        _check(settings)
+        _check(settings, lineup)
         from monitor.understand.reader import Reader
 
-        reader = Reader(settings.engine)
+        reloader = Reloader(settings, registry, Reader(settings.engine, lineup), active)
         from monitor.consumer import Consumer
 
         progress = Progress()
         settings = in_group(settings, name)
-        consumer = Consumer(settings, database, reader, until_end=until_end, on_batch=progress.add)
+        consumer = Consumer(settings, database, reloader.newest, until_end=until_end, on_batch=progress.add)
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: consumer.stop())
         log.info(
@@ -49,16 +58,16 @@ def consume(until_end: bool, name: str | None) -> None:
             database.where,
             database.schema,
         )
-        with progress:
+        with progress, reloader:
             consumer.run()
         log.info("ended: %s", progress.summary())
 
 
-def _check(settings: Settings) -> None:
+def _check(settings: Settings, lineup: Lineup) -> None:
     from monitor.sources.kafka import check as check_broker
-    from monitor.understand.bundle import check as check_bundles
+    from monitor.understand.lineup import check as check_bundles
 
-    check_bundles(settings.engine)
+    check_bundles(settings.engine, lineup)
     check_broker(settings)
 
 

@@ -167,9 +167,19 @@ def _kafka(settings: Settings) -> str:
 
 
 def _models(settings: Settings) -> str:
-    from monitor.understand.bundle import verify
+    from monitor.champions import lineup
+    from monitor.store.database import Database
+    from monitor.understand.lineup import verify
 
-    return verify(settings.engine)
+    if settings.engine.bundles:
+        return f"{verify(settings.engine)}; engine.bundles is set, so the registry is not asked"
+    database = Database(settings)
+    try:
+        return verify(settings.engine, lineup(settings, database))
+    except DatabaseUnavailable:
+        return f"{verify(settings.engine)}; the registry was not asked, for Postgres cannot be reached"
+    finally:
+        database.close()
 
 
 def _device(settings: Settings) -> str:

@@ -5,16 +5,19 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
+from monitor.champions import lineup
 from monitor.commands.alerts import described
 from monitor.errors import InputError
 from monitor.progress import Progress, progress
 from monitor.records import open_record
 from monitor.settings import Settings, load
 from monitor.store.database import Database
+from monitor.understand.lineup import Lineup
 
 
 @click.command()
@@ -82,7 +85,7 @@ def run(
     from monitor.store.writer import Writer, Written
     from monitor.understand.reader import Reader
 
-    reader = Reader(settings.engine)
+    reader = Reader(settings.engine, champions(settings, database))
     writer = Writer(database, GROUP, settings.detection.lateness)
     watch = Watch(database, settings, GROUP, notify=notify)
     replay_ = Replay(database, reader, writer, stream=stream_of(feeds), size=settings.batch.documents, pace=pace)
@@ -121,7 +124,7 @@ def fill(settings: Settings, feeds: tuple[Path, ...], pace: float | None) -> Non
     from monitor.understand.reader import Reader
 
     database = open_record(settings, None)
-    reader = Reader(settings.engine)
+    reader = Reader(settings.engine, champions(settings, database))
     writer = Writer(database, GROUP, settings.detection.lateness)
     replay_ = Replay(database, reader, writer, stream=stream_of(feeds), size=settings.batch.documents, pace=pace)
     begin = replay_.stored()
@@ -139,6 +142,11 @@ def fill(settings: Settings, feeds: tuple[Path, ...], pace: float | None) -> Non
         f"{total.rejected} rejected",
         err=True,
     )
+
+
+def champions(settings: Settings, database: Database) -> Lineup:
+    """Who reads a replay: the champions of the live record's registry, without those in shadow mode."""
+    return replace(lineup(settings, database), shadows=())
 
 
 def stream_of(feeds: tuple[Path, ...]) -> str:

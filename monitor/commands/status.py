@@ -10,7 +10,8 @@ from typing import Any
 
 import click
 
-from monitor.errors import BrokerError, SettingsError
+from monitor.champions import lineup
+from monitor.errors import BrokerError, BundleError, SettingsError
 from monitor.records import open_record
 from monitor.settings import Settings, load
 from monitor.store import clock, positions
@@ -41,7 +42,7 @@ def status(as_json: bool, name: str | None) -> None:
 
 
 def collect(settings: Settings, database: Database) -> dict[str, Any]:
-    """The report: counts, watermark, lag, partitions, models, alerts, outbox, scheduler.
+    """The report: counts, watermark, lag, partitions, models, alerts, outbox, scheduler, and who reads which language.
 
     Times are ISO 8601 in UTC, None where there is none yet; the watermark is in the year 9999 when every stream is
     closed. `lag` and a partition's `lag` are messages, None where Kafka was not asked or could not be reached (then
@@ -76,9 +77,20 @@ def collect(settings: Settings, database: Database) -> dict[str, Any]:
         "outbox": dict(outbox),
         "scheduler": {"leader": leads},
         "models": models,
+        "serving": _serving(settings, database, notes),
         "partitions": [_partition(group, position, waiting) for group, position in found],
         "notes": notes,
     }
+
+
+def _serving(settings: Settings, database: Database, notes: list[str]) -> dict[str, dict[str, str]]:
+    """Language → the model that reads it and who says so: engine.bundles, registry or shipped."""
+    try:
+        found = lineup(settings, database).by_language
+    except BundleError as error:
+        notes.append(f"serving: {error}")
+        return {}
+    return {language: {"model": seat.model, "from": seat.origin} for language, seat in sorted(found.items())}
 
 
 def _lag(
@@ -140,6 +152,12 @@ def _show(report: dict[str, Any]) -> None:
     facts.add_row("scheduler", "one leads" if report["scheduler"]["leader"] else "none runs")
     if report["models"]:
         facts.add_row("models", ", ".join(f"{model}: {number:,}" for model, number in report["models"].items()))
+    if report["serving"]:
+        told = {"registry": "champion", "shipped": "shipped", "engine.bundles": "engine.bundles"}
+        facts.add_row(
+            "serving",
+            ", ".join(f"{lang}: {seat['model']} ({told[seat['from']]})" for lang, seat in report["serving"].items()),
+        )
     console.print(facts)
     for group, rows in groupby(report["partitions"], key=lambda row: row["group"]):
         table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")

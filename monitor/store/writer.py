@@ -28,12 +28,13 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
-from monitor.documents import Document, Origin, Received, Rejected, Sentiment, Understanding
+from monitor.documents import Document, Origin, Received, Rejected, Sentiment, ShadowScore, Understanding
 from monitor.errors import PartitionLost
 from monitor.store import positions
 from monitor.store.database import Database
 from monitor.store.partitions import Partitions
 from monitor.store.positions import Partition, Position
+from monitor.store.shadow import insert_shadow_scores
 
 MINUTE = timedelta(minutes=1)
 Row = tuple[Any, ...]
@@ -53,12 +54,13 @@ class Batch:
 
     `begin` and `next` give, for each partition, the offset the batch began at and the one after its last
     message (offsets may have gaps, so neither can be told from the messages alone). `begin` None: the
-    partition was never read before.
+    partition was never read before. `shadows` are kept for the documents that are new.
     """
 
     reads: Sequence[Read]
     begin: Mapping[Partition, int | None]
     next: Mapping[Partition, int]
+    shadows: Sequence[ShadowScore] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,7 @@ class Writer:
             rows = self._rows(batch.reads, watermark, highs)
             new = _insert_documents(connection, rows)
             _insert_company_scores(connection, (rows[key] for key in new))
+            insert_shadow_scores(connection, batch.shadows, new)
             _insert_rollups(connection, rollup(rows[key] for key in new))
             refused = _insert_rejected(connection, batch.reads)
             self._move(connection, batch, highs)

@@ -12,51 +12,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.errors import BundleError
-from monitor.settings import EngineSettings
-from monitor.understand.encoders import find_encoder
 from monitor.understand.manifest import MANIFEST, WEIGHTS, Manifest, check_files, damaged, read_manifest
 from monitor.understand.runtimes import Runtime
 
 _BUNDLES = Path(__file__).with_name("bundles")
 SHIPPED: tuple[Path, ...] = (_BUNDLES / "en", _BUNDLES / "zh")
-
-
-def folders(settings: EngineSettings) -> tuple[Path, ...]:
-    """The model folders the settings name; those that ship if they name none."""
-    return tuple(path.expanduser() for path in settings.bundles) or SHIPPED
-
-
-def check(settings: EngineSettings) -> list[Manifest]:
-    """Check every bundle of the settings as far as that goes without loading one: manifests, files, languages.
-
-    Raises:
-        BundleError: a bundle is damaged, or two cover the same language.
-    """
-    manifests: list[Manifest] = []
-    covered: dict[str, Path] = {}
-    for folder in folders(settings):
-        manifest = read_manifest(folder)
-        check_files(folder, manifest)
-        for language in manifest.languages:
-            if language in covered:
-                raise BundleError(
-                    f"{folder} and {covered[language]} both cover {language}; keep one of them in engine.bundles"
-                )
-            covered[language] = folder
-        manifests.append(manifest)
-    return manifests
-
-
-def verify(settings: EngineSettings) -> str:
-    """Check every bundle and that its encoder is at hand; one line that says what there is. Raises BundleError."""
-    parts = []
-    for folder, manifest in zip(folders(settings), check(settings), strict=True):
-        text = f"{manifest.model} ({', '.join(manifest.languages)})"
-        if manifest.encoder is not None and manifest.encoder.form != "whole":
-            text += f" on {manifest.encoder.name} at {find_encoder(manifest.encoder.source, beside=folder)}"
-        parts.append(text)
-    return "; ".join(parts)
 
 
 @dataclass(frozen=True)

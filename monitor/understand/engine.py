@@ -11,12 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.documents import Sentiment, TopicScore
-from monitor.errors import SettingsError
 from monitor.settings import EngineSettings
-from monitor.understand import bundle as bundles
-from monitor.understand.bundle import Bundle
+from monitor.understand.bundle import Bundle, load_bundle
+from monitor.understand.lineup import Lineup, Seat, check_seat, check_topics, standing
 from monitor.understand.manifest import Manifest
-from monitor.understand.topics import Taxonomy, load_taxonomy
+from monitor.understand.topics import load_taxonomy
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +39,7 @@ class Scored:
 
 
 class Engine:
-    """All bundles of the settings, loaded.
+    """All bundles of a lineup, loaded.
 
     A text's scores depend on the text alone: not on the batch it came in, nor on the order.
 
@@ -49,18 +48,26 @@ class Engine:
         SettingsError: the taxonomy or the device cannot be used, or a model knows a topic the taxonomy does not.
     """
 
-    def __init__(self, settings: EngineSettings) -> None:
-        manifests = bundles.check(settings)
+    def __init__(self, settings: EngineSettings, lineup: Lineup | None = None) -> None:
+        """Load a lineup; without one, the bundles of the settings."""
+        lineup = lineup or standing(settings)
         taxonomy = load_taxonomy(settings.topics)
-        for manifest in manifests:
-            _check_topics(manifest, taxonomy)
-        self._bundles: dict[str, Bundle] = {}
-        for folder, manifest in zip(bundles.folders(settings), manifests, strict=True):
-            loaded = bundles.load_bundle(
-                folder, device=settings.device, threads=settings.threads, tokens=settings.tokens
-            )
-            log.info("model %s reads %s", manifest.model, ", ".join(manifest.languages))
-            self._bundles.update(dict.fromkeys(manifest.languages, loaded))
+        for seat in lineup.seats:
+            check_topics(check_seat(seat), taxonomy)
+        self._seat([(seat, load_seat(settings, seat)) for seat in lineup.seats])
+        for seat in lineup.seats:
+            log.info("model %s reads %s", seat.model, ", ".join(seat.languages))
+
+    @classmethod
+    def of(cls, seats: Sequence[tuple[Seat, Bundle]]) -> Engine:
+        """An engine of bundles that are loaded already."""
+        engine = cls.__new__(cls)
+        engine._seat(seats)
+        return engine
+
+    def _seat(self, seats: Sequence[tuple[Seat, Bundle]]) -> None:
+        self.seats = tuple(seats)
+        self._bundles = {language: loaded for seat, loaded in seats for language in seat.languages}
 
     @property
     def languages(self) -> frozenset[str]:
@@ -89,10 +96,10 @@ class Engine:
                 the rest. Left out where the bundle was not taught on such texts.
         """
         found: list[Scored | None] = [None] * len(texts)
-        groups: dict[str, list[int]] = {}
+        groups: dict[int, list[int]] = {}
         for index, lang in enumerate(langs):
             if lang in self._bundles:
-                groups.setdefault(self._bundles[lang].manifest.model, []).append(index)
+                groups.setdefault(id(self._bundles[lang]), []).append(index)
         for members in groups.values():
             loaded = self._bundles[langs[members[0]]]
             marked = [aimed[index] if aimed and loaded.manifest.toward else () for index in members]
@@ -119,10 +126,7 @@ def decide(manifest: Manifest, sentiment: NDArray[np.float64], topics: NDArray[n
     return scored
 
 
-def _check_topics(manifest: Manifest, taxonomy: Taxonomy) -> None:
-    unknown = [topic for topic in manifest.topics if topic not in taxonomy]
-    if unknown:
-        raise SettingsError(
-            f"{taxonomy.path}: lacks {', '.join(unknown)}, which model {manifest.model} gives; "
-            "add them there or choose other models with engine.bundles"
-        )
+def load_seat(settings: EngineSettings, seat: Seat) -> Bundle:
+    """Check and load the bundle of a seat, run as the settings say. Raises as `Engine` does."""
+    check_topics(check_seat(seat), load_taxonomy(settings.topics))
+    return load_bundle(seat.folder, device=settings.device, threads=settings.threads, tokens=settings.tokens)

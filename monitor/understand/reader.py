@@ -7,14 +7,17 @@ A document that concerns several companies is also scored toward each of them, o
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from typing import NamedTuple
 
-from monitor.documents import Document, Understanding
+from monitor.documents import Document, ShadowScore, Understanding
 from monitor.settings import EngineSettings
 from monitor.understand.companies import Watchlist
-from monitor.understand.engine import Engine
+from monitor.understand.engine import Engine, load_seat
 from monitor.understand.language import detect
+from monitor.understand.lineup import Lineup
 from monitor.understand.novelty import fingerprint
+from monitor.understand.shadow import Shadows
 from monitor.understand.toward import aimed
 
 
@@ -40,10 +43,25 @@ class Reader:
         SettingsError, InputError: the watch list or the taxonomy cannot be used.
     """
 
-    def __init__(self, settings: EngineSettings) -> None:
+    def __init__(self, settings: EngineSettings, lineup: Lineup | None = None) -> None:
+        """Load the models of a lineup, by default those the settings name; a shadow that fails to load is left out."""
         self.watchlist = Watchlist.load(settings.watchlist)
-        self.engine = Engine(settings)
+        self.engine = Engine(settings, lineup)
+        loaded = {seat.key: bundle for seat, bundle in self.engine.seats}
+        self.shadows = Shadows.load(
+            lineup.shadows if lineup else (), lambda seat: loaded.get(seat.key) or load_seat(settings, seat)
+        )
         self._most = settings.toward
+
+    def renewed(self, engine: Engine, shadows: Shadows) -> Reader:
+        """A reader like this one with other models."""
+        other = copy(self)
+        other.engine, other.shadows = engine, shadows
+        return other
+
+    def shadow(self, documents: Sequence[Document], understandings: Sequence[Understanding]) -> list[ShadowScore]:
+        """What the models in shadow mode say of documents that were read. Never raises."""
+        return self.shadows.score(documents, [understanding.lang for understanding in understandings])
 
     def read(self, documents: Sequence[Document]) -> list[Understanding]:
         """What each document says, in order. No text makes it raise."""

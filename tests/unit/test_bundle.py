@@ -13,7 +13,8 @@ import pytest
 from monitor.errors import BundleError
 from monitor.settings import EngineSettings
 from monitor.understand import bundle as bundles
-from monitor.understand.bundle import SHIPPED, check, load_bundle, verify
+from monitor.understand.bundle import SHIPPED, load_bundle
+from monitor.understand.lineup import check, verify
 from monitor.understand.manifest import read_manifest
 from monitor.understand.topics import load_taxonomy
 from tests.unit.models import TOPICS, make_bundle, make_encoder
@@ -132,7 +133,7 @@ def test_shipped_model_is_small_described_and_in_the_taxonomy(folder: Path) -> N
 
 def test_reading_manifests_needs_no_model_library() -> None:
     code = (
-        "import sys; from monitor.settings import EngineSettings; from monitor.understand.bundle import check; "
+        "import sys; from monitor.settings import EngineSettings; from monitor.understand.lineup import check; "
         "check(EngineSettings()); print([m for m in ('torch', 'transformers', 'sklearn') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

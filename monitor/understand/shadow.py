@@ -1,0 +1,67 @@
+"""Shadow mode: models that score the same texts beside those that serve, to be compared later.
+
+What they say is kept apart and nothing is judged on it. Nothing they do can harm a batch: a shadow that fails is
+left out, and one that fails RETRIES batches in a row is not asked again until the lineup changes.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from monitor.documents import Document, ShadowScore
+from monitor.understand.engine import decide
+
+if TYPE_CHECKING:
+    from monitor.understand.bundle import Bundle
+    from monitor.understand.lineup import Seat
+
+log = logging.getLogger(__name__)
+RETRIES = 3
+
+
+class Shadows:
+    """The shadows of a lineup, loaded."""
+
+    def __init__(self, seats: Sequence[tuple[Seat, Bundle]] = ()) -> None:
+        self.seats = tuple(seats)
+        self._failed: Counter[str] = Counter()
+
+    @classmethod
+    def load(cls, seats: Sequence[Seat], load: Callable[[Seat], Bundle]) -> Shadows:
+        """Load what can be loaded; what cannot is refused with one line in the log."""
+        loaded = []
+        for seat in seats:
+            try:
+                loaded.append((seat, load(seat)))
+            except Exception as error:
+                log.warning("model %s does not score in shadow mode: %s", seat.model, error)
+            else:
+                log.info("model %s scores %s in shadow mode", seat.model, ", ".join(seat.languages))
+        return cls(loaded)
+
+    def score(self, documents: Sequence[Document], langs: Sequence[str]) -> list[ShadowScore]:
+        """What each shadow says of the documents in its languages. Never raises."""
+        found: list[ShadowScore] = []
+        for seat, bundle in self.seats:
+            if self._failed[seat.model] >= RETRIES:
+                continue
+            chosen = [document for document, lang in zip(documents, langs, strict=True) if lang in seat.languages]
+            if not chosen:
+                continue
+            try:
+                probabilities = bundle.probabilities([document.body for document in chosen])
+                scored = decide(bundle.manifest, *probabilities)
+            except Exception as error:
+                self._failed[seat.model] += 1
+                rests = " and is not asked again" if self._failed[seat.model] >= RETRIES else ""
+                log.warning("model %s failed in shadow mode%s: %s", seat.model, rests, error)
+                continue
+            self._failed[seat.model] = 0
+            found += [
+                ShadowScore(document.published_at, document.key, score.model, score.sentiment, score.topics)
+                for document, score in zip(chosen, scored, strict=True)
+            ]
+        return found
