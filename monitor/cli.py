@@ -34,6 +34,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "produce": ("monitor.commands.produce:produce", "Write an archive onto Kafka."),
     "train": ("training.commands:train", "Fine-tune a model from a recipe."),
     "evaluate": ("training.commands:evaluate", "Measure a model on labelled files."),
+    "labels": ("training.labels.commands:labels", "What analysts say of documents, and what to label next."),
     "users": ("monitor.commands.users:users", "Who may log in to the dashboard."),
     "bench": ("monitor.commands.bench:bench", "Measure speed and memory on this machine."),
 }
