@@ -19,6 +19,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "negative_entities": ("negative_entities",),
     "entity_sentiment": ("entity_sentiment",),
     "published_at": ("published_at",),
+    "kind": ("kind",),
 }
 _REMEMBERED = 1_000
 

@@ -1,12 +1,17 @@
-"""Copies: the same text twice in what is taught."""
+"""Copies: the same text twice in what is taught, and copies whose labels contradict each other."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
 
 from monitor.understand.normalise import normalise
 from training.data.examples import Example
+from training.data.near import first_copies, marked
 
 _NOT_WORD = re.compile(r"[\W_]+")
 
@@ -18,19 +23,115 @@ def fingerprint(text: str) -> str:
 
 def without_doubles(examples: Iterable[Example]) -> list[Example]:
     """The examples whose text was not there before; a later copy adds only labels the first did not have."""
-    kept: dict[str, Example] = {}
+    kept: dict[tuple[str, str | None], Example] = {}
     for example in examples:
-        key = fingerprint(example.text)
+        key = (fingerprint(example.text), example.target)
         first = kept.get(key)
         if first is None:
             kept[key] = example
-        else:
-            kept[key] = Example(
-                first.text,
-                first.lang or example.lang,
-                first.sentiment or example.sentiment,
-                first.topics if first.topics is not None else example.topics,
-                first.negative if first.negative is not None else example.negative,
-                first.entities or example.entities,
-            )
+            continue
+        topics = first if first.topics is not None else example
+        kept[key] = replace(
+            first,
+            lang=first.lang or example.lang,
+            sentiment=first.sentiment or example.sentiment,
+            topics=topics.topics,
+            among=topics.among,
+            negative=first.negative if first.negative is not None else example.negative,
+            entities=first.entities or example.entities,
+            at=first.at or example.at,
+        )
     return list(kept.values())
+
+
+def without_near_doubles(examples: Sequence[Example]) -> tuple[list[Example], int]:
+    """The examples without near copies that teach nothing new, and how many these were.
+
+    A near copy of an earlier text goes when every label it carries is one the earlier carries alike. One with another
+    label stays: "loss narrows" is nearly "loss widens", and just such pairs teach most.
+    """
+    heads = first_copies(marked([example.text for example in examples]))
+    kept = [
+        example
+        for place, example in enumerate(examples)
+        if heads[place] == place or not _says_nothing_new(example, examples[heads[place]])
+    ]
+    return kept, len(examples) - len(kept)
+
+
+def _labels(example: Example) -> dict[str, Any]:
+    """What the example says, under the name of what it says it of."""
+    found: dict[str, Any] = {}
+    if example.sentiment is not None:
+        found["sentiment"] = example.sentiment
+    if example.topics is not None:
+        found["topics"] = frozenset(example.topics)
+    if example.negative is not None:
+        found["negative"] = example.negative
+    return found | {f"sentiment toward {name}": said for name, said in example.entities if said is not None}
+
+
+def _says_nothing_new(copy: Example, earlier: Example) -> bool:
+    known = _labels(earlier)
+    return copy.target == earlier.target and all(
+        name in known and known[name] == said for name, said in _labels(copy).items()
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """Two copies of one text that say different things.
+
+    Attributes:
+        what: what they disagree on: sentiment, topics, negative, or sentiment toward an entity.
+        near: the texts are not the same but near copies; then the difference may well be right.
+    """
+
+    what: str
+    one: Example
+    other: Example
+    near: bool
+
+    @property
+    def said(self) -> tuple[str, str]:
+        """What each of the two says."""
+        return _shown(_labels(self.one)[self.what]), _shown(_labels(self.other)[self.what])
+
+
+def _shown(said: Any) -> str:
+    if isinstance(said, frozenset):
+        return "+".join(sorted(said)) or "no topic"
+    if isinstance(said, bool):
+        return "yes" if said else "no"
+    return str(said)
+
+
+def conflicts(examples: Sequence[Example], *, near: bool = False) -> list[Conflict]:
+    """Copies that contradict the first of their kind, at most one for each of them and each thing said.
+
+    Args:
+        near: look at near copies instead of copies.
+    """
+    return list(_near_conflicts(examples) if near else _conflicts(examples))
+
+
+def _conflicts(examples: Sequence[Example]) -> Iterator[Conflict]:
+    first: dict[tuple[str, str | None], dict[str, tuple[Any, Example]]] = {}
+    for example in examples:
+        known = first.setdefault((fingerprint(example.text), example.target), {})
+        for what, said in _labels(example).items():
+            before, one = known.setdefault(what, (said, example))
+            if before != said:
+                yield Conflict(what, one, example, False)
+
+
+def _near_conflicts(examples: Sequence[Example]) -> Iterator[Conflict]:
+    heads = first_copies(marked([example.text for example in examples]))
+    for place in np.flatnonzero(heads != np.arange(len(heads))).tolist():
+        one, other = examples[heads[place]], examples[place]
+        if fingerprint(one.text) == fingerprint(other.text) or one.target != other.target:
+            continue
+        known = _labels(one)
+        for what, said in _labels(other).items():
+            if what in known and known[what] != said:
+                yield Conflict(what, one, other, True)

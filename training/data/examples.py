@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from monitor.documents import Label
+from monitor.documents import Kind, Label
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,7 @@ class Example:
     among: tuple[str, ...] | None = None
     at: datetime | None = None
     origin: str = field(default="", compare=False)
+    kind: Kind | None = None
 
 
 def counted(examples: Iterable[Example]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from sys import intern
 from typing import Any
 
-from monitor.documents import LABELS, Label
+from monitor.documents import LABELS, Kind, Label
 from monitor.understand.language import normalised
 from training.data.columns import Columns, value
 from training.data.encoding import garbled
@@ -76,6 +76,7 @@ class Fields:
             ("negative", self._negative),
             ("entities", self._entities),
             ("at", self._at),
+            ("kind", self._kind),
         ):
             try:
                 found[field] = read(row, names)
@@ -229,6 +230,10 @@ class Fields:
         if bad is None:
             return tuple((name, None) for name in dict.fromkeys(named or ()))
         return tuple((name, name in bad) for name in dict.fromkeys([*(named or ()), *bad]))
+
+    def _kind(self, row: Mapping[str, Any], names: Mapping[str, str]) -> Kind | None:
+        given = self._value(row, names, "kind")
+        return given if given in ("news", "comment") else None  # other files mean other things by it
 
     def _at(self, row: Mapping[str, Any], names: Mapping[str, str]) -> datetime | None:
         given = self._value(row, names, "published_at")
