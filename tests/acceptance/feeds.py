@@ -38,6 +38,19 @@ def steady(count: int, *, days: float, seed: int = 1) -> list[dict[str, Any]]:
     return [_message(chance, i, START + i * step, chance.random()) for i in range(count)]
 
 
+def with_rivals(feed: list[dict[str, Any]], *, every: int) -> list[dict[str, Any]]:
+    """The feed, in which one of so many messages names two companies, one of which loses what the other wins."""
+
+    def rivals(number: int) -> dict[str, Any]:
+        loser, winner = number % len(COMPANIES), (number + 3) % len(COMPANIES)
+        return {
+            "text": f"{COMPANIES[loser]} loses its largest contract, number {number}, to {COMPANIES[winner]}",
+            "symbols": [SYMBOLS[loser], SYMBOLS[winner]],
+        }
+
+    return [message if i % every else message | rivals(i // every) for i, message in enumerate(feed)]
+
+
 def with_crisis(count: int, *, days: float, crisis: int, seed: int = 1) -> list[dict[str, Any]]:
     """A steady feed with `crisis` bad messages on Boeing within an hour, after four fifths of the time."""
     chance = random.Random(seed + 1)

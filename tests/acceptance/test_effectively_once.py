@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import signal
 from pathlib import Path
 
@@ -11,13 +13,22 @@ from sqlalchemy import text
 
 from monitor.settings import load
 from monitor.store.database import Database
-from tests.acceptance.feeds import steady
+from monitor.understand.bundle import SHIPPED
+from tests.acceptance.feeds import steady, with_rivals
 from tests.acceptance.processes import Process, environment, ok, until, write_feed
 from tests.broken import BROKEN
 from tests.broker import Broker
 from tests.kafka.fixtures import create_topic
 
-GOOD, REPEATED = 1_800, 60
+GOOD, REPEATED, RIVALS = 1_800, 60, 360
+
+
+def telling_companies_apart(folder: Path) -> Path:
+    """The English bundle that ships, asked about each company of a text whether it was taught so or not."""
+    shutil.copytree(SHIPPED[0], folder)
+    manifest = folder / "bundle.json"
+    manifest.write_text(json.dumps(json.loads(manifest.read_bytes()) | {"toward": True}), encoding="utf-8")
+    return folder
 
 
 @pytest.mark.kafka
@@ -31,8 +42,9 @@ def test_whatever_is_killed_documents_rollups_and_rejected_add_up(private_broker
         kafka_topics=topic,
         kafka_session_timeout="6",
         batch_documents="40",
+        engine_bundles=str(telling_companies_apart(tmp_path / "bundle")),
     )
-    good = steady(GOOD, days=3)
+    good = with_rivals(steady(GOOD, days=3), every=GOOD // RIVALS)
     broken = [
         raw.replace(b"\n", b" ") for _, raw, _ in BROKEN if b"\n" not in raw.strip() and 0 < len(raw.strip()) < 10_000
     ]
@@ -81,6 +93,8 @@ def test_whatever_is_killed_documents_rollups_and_rejected_add_up(private_broker
 
     assert count("count(*) FROM documents") == count("count(DISTINCT id) FROM documents") == GOOD
     assert count("count(*) FROM scores") == GOOD
+    assert count("count(*) FROM company_scores") == 2 * RIVALS
+    assert count("count(*) FROM company_scores c JOIN scores s USING (key) WHERE c.negative <> s.negative") > RIVALS
     assert count("count(*) FROM rejected") == len(broken)
     assert count("sum(total) FROM rollups WHERE topic = '' AND company = ''") == GOOD
     with database.transaction() as connection:
