@@ -48,8 +48,11 @@ def ask(settings: Settings, registry: Database) -> tuple[Active, ...]:
 
 def lineup_of(settings: Settings, active: tuple[Active, ...]) -> Lineup:
     """Who reads what, given what the registry says. Raises BundleError for a manifest that cannot be read."""
-    if settings.engine.bundles:
-        return standing(settings.engine)
+    return standing(settings.engine) if settings.engine.bundles else registered(settings, active)
+
+
+def registered(settings: Settings, active: tuple[Active, ...]) -> Lineup:
+    """Who reads what by the registry alone: its champions, and the bundles that ship where it has none."""
     folder = registry_folder(settings)
     champions = [
         Seat(folder / row.folder, row.model, row.serves, "registry", row.digest) for row in active if row.serves

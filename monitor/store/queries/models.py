@@ -145,12 +145,12 @@ def champions(connection: Connection) -> dict[str, str]:
 def crown(connection: Connection, languages: Collection[str], model: str | None) -> None:
     """Make `model` the champion of these languages; None: nobody (then the shipped bundles serve them).
 
-    Who loses the last of his languages is archived. Hold `lock()`.
+    Who loses the last of its languages is archived; neither goes on in shadow mode. Hold `lock()`.
     """
     connection.execute(
         text(
             "UPDATE models SET serves = left_over.languages, "
-            "stage = CASE WHEN left_over.languages = '{}' THEN 'archived' ELSE 'champion' END "
+            "stage = CASE WHEN left_over.languages = '{}' THEN 'archived' ELSE 'champion' END, shadow = false "
             "FROM (SELECT model, ARRAY(SELECT one FROM unnest(serves) one WHERE one <> ALL(:languages)) AS languages "
             "FROM models WHERE serves && :languages) left_over WHERE left_over.model = models.model"
         ),
@@ -159,7 +159,7 @@ def crown(connection: Connection, languages: Collection[str], model: str | None)
     if model is not None:
         connection.execute(
             text(
-                "UPDATE models SET stage = 'champion', "
+                "UPDATE models SET stage = 'champion', shadow = false, "
                 "serves = ARRAY(SELECT DISTINCT one FROM unnest(serves || :languages) one ORDER BY one) "
                 "WHERE model = :model"
             ),
