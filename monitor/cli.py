@@ -32,9 +32,11 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "alerts": ("monitor.commands.alerts:alerts", "List or export alerts."),
     "outbox": ("monitor.commands.outbox:outbox", "Notifications that wait or were given up; try them again."),
     "produce": ("monitor.commands.produce:produce", "Write an archive onto Kafka."),
+    "data": ("training.data.command:data", "Look at labelled files: what they hold, what is wrong with them."),
     "train": ("training.commands:train", "Fine-tune a model from a recipe."),
-    "evaluate": ("training.commands:evaluate", "Measure a model on labelled files."),
+    "evaluate": ("training.evaluation.command:evaluate", "Measure a model on labelled files."),
     "labels": ("training.labels.commands:labels", "What analysts say of documents, and what to label next."),
+    "models": ("training.registry.commands:models", "The registry: register, promote, roll back, compare."),
     "users": ("monitor.commands.users:users", "Who may log in to the dashboard."),
     "bench": ("monitor.commands.bench:bench", "Measure speed and memory on this machine."),
 }

@@ -1,19 +1,32 @@
-"""The model card a training run writes about what it made."""
+"""The model card: what a model is, what it learned from, how good it is, where it is weak.
+
+A training run writes it; `bellwether evaluate --card` writes its numbers anew.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import dataclasses
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from monitor.documents import LABELS
-from monitor.understand.manifest import Encoder, Manifest
+from monitor.errors import InputError
+from monitor.understand.bundle import Bundle
+from monitor.understand.encoders import sha256
+from monitor.understand.manifest import MANIFEST, Encoder, Manifest
 from monitor.understand.topics import Taxonomy
 from training.corpus import Corpus
 from training.data.examples import counted
+from training.evaluation.account import account
+from training.evaluation.summary import metrics
 from training.recipe import Recipe
 
 CARD = "MODEL_CARD.md"
+HELD_OUT = "held-out slice"
+"""What stands for the held-out texts among the files of an examination."""
+GOOD, WEAK = "## How good it is", "## Where it is weak"
 
 
 def write_card(
@@ -21,20 +34,60 @@ def write_card(
     recipe: Recipe,
     manifest: Manifest,
     corpus: Corpus,
-    reports: Mapping[str, Mapping[str, Any]],
+    examination: Mapping[str, Any],
     taxonomy: Taxonomy,
 ) -> None:
-    """Write `MODEL_CARD.md`: what the model is, what it learned from, how good it is, where it is weak."""
+    """Write `MODEL_CARD.md` from a run.
+
+    Args:
+        examination: what `examine` found on the written bundle; texts of test files that the recipe lets quote are
+            shown where the model is wrong.
+    """
     parts = [f"# {manifest.name} {manifest.version}", "", recipe.summary, ""]
     parts += _made(recipe, manifest)
     parts += _learned(recipe, manifest, corpus)
-    parts += ["## How good it is", "", "Measured by the training run on the weights of this folder.", ""]
-    parts += _overview(reports)
-    for name, report in reports.items():
-        if name != "held-out slice":
-            parts += _details(name, report, manifest, taxonomy)
-    parts += ["## Where it is weak", "", *[f"- {limit}" for limit in recipe.limits], ""]
+    quotable = {file.file for file in recipe.test if file.quote}
+    parts += _measured(examination, manifest, taxonomy, quotable)
+    parts += [WEAK, "", *[f"- {limit}" for limit in recipe.limits], ""]
     (folder / CARD).write_text("\n".join(parts), encoding="utf-8")
+
+
+def update_card(
+    bundle: Bundle, examination: Mapping[str, Any], taxonomy: Taxonomy, *, quotable: Collection[str] = ()
+) -> None:
+    """Write the numbers of an examination into the card and the manifest of a bundle, in place of those there.
+
+    The rest of the card stays; numbers of other files in the manifest do too.
+
+    Raises:
+        InputError: the folder has no card with the two headings between which the numbers stand.
+    """
+    path = bundle.folder / CARD
+    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    begin, end = text.find(f"{GOOD}\n"), text.find(f"{WEAK}\n")
+    if not 0 <= begin < end:
+        raise InputError(f"{path}: has no section {GOOD!r} before {WEAK!r} to write the numbers in")
+    measured = "\n".join(_measured(examination, bundle.manifest, taxonomy, quotable))
+    path.write_text(f"{text[:begin]}{measured}\n{text[end:]}", encoding="utf-8")
+    manifest = replace(
+        bundle.manifest,
+        metrics={**bundle.manifest.metrics, **metrics(examination)},
+        files={**bundle.manifest.files, CARD: sha256(path)},
+    )
+    write_manifest(bundle.folder, manifest)
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write `bundle.json`."""
+    tree = {name: value for name, value in dataclasses.asdict(manifest).items() if value is not None}
+    (folder / MANIFEST).write_text(json.dumps(tree, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _measured(
+    examination: Mapping[str, Any], manifest: Manifest, taxonomy: Taxonomy, quotable: Collection[str]
+) -> list[str]:
+    lines = account(examination, manifest.thresholds, taxonomy, quotable=quotable, own=(HELD_OUT,))
+    return [GOOD, "", "Measured by `bellwether evaluate` on the weights of this folder.", "", *lines]
 
 
 def _made(recipe: Recipe, manifest: Manifest) -> list[str]:
@@ -91,69 +144,4 @@ def _learned(recipe: Recipe, manifest: Manifest, corpus: Corpus) -> list[str]:
         "Taught sentiment: " + ", ".join(f"{label} {n:,}" for label, n in taught["sentiment"].items()) + ".",
         "",
     ]
-    return lines
-
-
-def _overview(reports: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    lines = [
-        "| file | task | texts | accuracy | macro-F1 | micro-F1 | calibration error |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
-    ]
-    for name, report in reports.items():
-        if "sentiment" in report:
-            part = report["sentiment"]
-            lines.append(
-                f"| {name} | sentiment | {part['texts']:,} | {part['accuracy']:.4f} | {part['macro_f1']:.4f} | "
-                f"| {part['ece']:.4f} |"
-            )
-        if "topics" in report and report["topics"]["accuracy"] is not None:
-            part = report["topics"]
-            lines.append(
-                f"| {name} | likeliest topic | {part['texts']:,} | {part['accuracy']:.4f} | "
-                f"{part['macro_f1_of_likeliest']:.4f} | | {part['ece']:.4f} |"
-            )
-            lines.append(
-                f"| {name} | topics by threshold | {part['texts']:,} | | {part['macro_f1']:.4f} | "
-                f"{part['micro_f1']:.4f} | |"
-            )
-        if "negative" in report:
-            part = report["negative"]
-            lines.append(
-                f"| {name} | negative or not | {part['texts']:,} | {part['accuracy']:.4f} | {part['f1']:.4f} | | |"
-            )
-    return [*lines, ""]
-
-
-def _details(name: str, report: Mapping[str, Any], manifest: Manifest, taxonomy: Taxonomy) -> list[str]:
-    lines = []
-    if "sentiment" in report:
-        part = report["sentiment"]
-        lines += [
-            f"### {name}: sentiment",
-            "",
-            "| class | precision | recall | F1 | texts | said: " + " | said: ".join(LABELS) + " |",
-        ]
-        lines.append("| --- " * 8 + "|")
-        for label in LABELS:
-            row, said = part["classes"][label], part["confusion"][label]
-            lines.append(
-                f"| {label} | {row['precision']:.3f} | {row['recall']:.3f} | {row['f1']:.3f} | {row['texts']} | "
-                + " | ".join(str(said[to]) for to in LABELS)
-                + " |"
-            )
-        lines.append("")
-    if "topics" in report:
-        part = report["topics"]
-        lines += [f"### {name}: topics", "", "| topic | threshold | precision | recall | F1 | texts |"]
-        lines.append("| --- " * 6 + "|")
-        for topic, row in part["classes"].items():
-            if row["texts"]:
-                lines.append(
-                    f"| {taxonomy[topic].en} (`{topic}`) | {manifest.thresholds[topic]:g} | {row['precision']:.3f} | "
-                    f"{row['recall']:.3f} | {row['f1']:.3f} | {row['texts']} |"
-                )
-        lines += ["", f"{part['without_topic']:.1%} of the texts reach no threshold."]
-        if part["not_taught"]:
-            lines.append("Labels not taught: " + ", ".join(f"{label} ({n})" for label, n in part["not_taught"].items()))
-        lines.append("")
     return lines

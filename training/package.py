@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -12,14 +10,17 @@ from typing import Any
 
 from monitor.documents import LABELS
 from monitor.understand.bundle import Bundle, load_bundle
+from monitor.understand.companies import Watchlist
 from monitor.understand.encoders import sha256
-from monitor.understand.manifest import FORMAT, MANIFEST, WEIGHTS, Encoder, Manifest, Ngrams, Temperature, TrainingData
+from monitor.understand.manifest import FORMAT, WEIGHTS, Encoder, Manifest, Ngrams, Temperature, TrainingData
 from monitor.understand.topics import Taxonomy
 from training.calibrate import calibrated
-from training.card import CARD, write_card
+from training.card import CARD, HELD_OUT, write_card, write_manifest
 from training.corpus import Corpus, path_of
 from training.data.reading import read_examples
-from training.evaluate import evaluate_examples, summary
+from training.evaluation.examination import Scope, examine
+from training.evaluation.judged import among_their_own
+from training.evaluation.summary import metrics
 from training.recipe import Recipe
 
 log = logging.getLogger(__name__)
@@ -66,14 +67,17 @@ def package(
     )
     write_manifest(out, manifest)
     bundle = calibrated(load_bundle(out), corpus.held)
-    reports = {"held-out slice": evaluate_examples(bundle, corpus.held, taxonomy)}
+    files = {HELD_OUT: corpus.held}
     for file in recipe.test:
-        if path_of(data, file.file).is_file():
-            reports[file.file] = evaluate_examples(bundle, read_examples(path_of(data, file.file)), taxonomy)
+        path = path_of(data, file.file)
+        if path.is_file():
+            rows = read_examples(path, fields=file.fields, labels=file.labels)
+            files[file.file] = rows if file.exhaustive else among_their_own(rows)
         else:
             log.warning("%s is not in %s: not measured on it", file.file, data)
-    manifest = replace(bundle.manifest, metrics={name: summary(report) for name, report in reports.items()})
-    write_card(out, recipe, manifest, corpus, reports, taxonomy)
+    examination = examine(bundle, files, taxonomy, Watchlist.load(), scope=Scope(speed=False))
+    manifest = replace(bundle.manifest, metrics=metrics(examination))
+    write_card(out, recipe, manifest, corpus, examination, taxonomy)
     manifest = replace(manifest, files={name: sha256(out / name) for name in (*kept, CARD)})
     write_manifest(out, manifest)
     return replace(bundle, manifest=manifest)
@@ -90,9 +94,3 @@ def _described(recipe: Recipe, data: Path) -> Sequence[TrainingData]:
         )
         for file in recipe.train
     ]
-
-
-def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Write `bundle.json`."""
-    tree = {name: value for name, value in dataclasses.asdict(manifest).items() if value is not None}
-    (folder / MANIFEST).write_text(json.dumps(tree, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

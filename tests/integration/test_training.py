@@ -13,11 +13,13 @@ from click.testing import CliRunner
 
 from monitor.errors import InputError
 from monitor.settings import EngineSettings
-from monitor.understand.bundle import check, load_bundle
+from monitor.understand.bundle import load_bundle
 from monitor.understand.engine import Engine
+from monitor.understand.lineup import check
 from monitor.understand.topics import load_taxonomy
 from tests.unit.models import make_encoder
-from training.commands import evaluate, train
+from training.commands import train
+from training.evaluation.command import evaluate
 from training.recipe import read_recipe
 from training.run import run
 
@@ -75,7 +77,7 @@ def test_linear_run_makes_a_bundle_that_learned(data: Path) -> None:
     assert f"{manifest.metrics['test.jsonl']['sentiment_accuracy']:.4f}" in card
 
     measured = CliRunner().invoke(evaluate, [str(out), str(data / "test.jsonl"), "--json"], catch_exceptions=False)
-    report = json.loads(measured.output)["files"][str(data / "test.jsonl")]
+    report = json.loads(measured.stdout)["files"][str(data / "test.jsonl")]
     assert report["sentiment"]["accuracy"] == pytest.approx(
         manifest.metrics["test.jsonl"]["sentiment_accuracy"], abs=1e-4
     )

@@ -18,7 +18,9 @@ from monitor.understand.topics import load_taxonomy
 from tests.unit.models import TOPICS, make_bundle, make_encoder
 from training.calibrate import best_thresholds, calibrated
 from training.data.examples import Example
-from training.evaluate import evaluate_examples, expected_calibration_error, report_lines, sentiment_report, summary
+from training.evaluation.calibration import expected_calibration_error
+from training.evaluation.summary import report_lines, summary
+from training.evaluation.tasks import evaluate_examples, sentiment_report
 
 
 class Table:

@@ -120,6 +120,10 @@ class EncoderRuntime:
         sentiment, topics = self._heads(self._pooled(list(place)))
         return Logits(sentiment[rows], topics[rows], starts, weights)
 
+    def tokens(self, texts: Sequence[str]) -> int:
+        """How many tokens are read of these texts, special ones included."""
+        return sum(map(len, self._windows(texts)[0]))
+
     def _windows(self, texts: Sequence[str]) -> tuple[list[tuple[int, ...]], NDArray[np.int64], NDArray[np.float64]]:
         cut = [normalise(text[: 4 * self._max_chars])[: self._max_chars] for text in texts]
         windows: list[tuple[int, ...]] = []
