@@ -18,10 +18,22 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Base:
-    """An encoder's folder; `own` when it was made for this run, so that nobody else has it."""
+    """An encoder's folder.
+
+    Attributes:
+        own: it was made for this run, so that nobody else has it.
+        origin: of an own one, the encoder everybody can have whose weights it has been trained on from; None when
+            there is no such encoder (its vocabulary was trimmed, or its own origin is not to be had).
+    """
 
     folder: Path
     own: bool
+    origin: Path | None = None
+
+    @property
+    def public(self) -> Path | None:
+        """The encoder a bundle may refer to, to hold only the difference."""
+        return self.origin if self.own else self.folder
 
 
 def base_for(recipe: Recipe, examples: Sequence[Example], workplace: Path) -> Base:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
@@ -17,10 +18,12 @@ from monitor.documents import LABELS
 from monitor.errors import InputError
 from monitor.understand.encoders import load_encoder, load_tokenizer
 from monitor.understand.network import Network
+from training import processes
 from training.adversary import Adversary
 from training.data.examples import Example
 from training.objective import Objective, balanced
 from training.optimiser import make_optimiser
+from training.order import Order
 from training.recipe import Recipe, Schedule
 from training.rows import UNLABELLED, Advice, Collator, Rows
 from training.tuning import counts, tuned
@@ -55,7 +58,10 @@ def fine_tune(recipe: Recipe, lesson: Lesson, encoder_folder: Path, workplace: P
     """
     try:
         from transformers import EarlyStoppingCallback
-        from transformers.trainer_utils import get_last_checkpoint, set_seed
+        from transformers.trainer_utils import set_seed
+
+        from training.adalora import Pruning, adaptive
+        from training.checkpoints import Complete, last_complete
     except ImportError as error:
         raise InputError(f"training needs more packages: pip install 'bellwether[train]' ({error})") from None
     if recipe.encoder is None:
@@ -67,9 +73,11 @@ def fine_tune(recipe: Recipe, lesson: Lesson, encoder_folder: Path, workplace: P
     tokenizer = load_tokenizer(encoder_folder)
     encoder = load_encoder(encoder_folder)
     pad = int(encoder.config.pad_token_id or 0)  # type: ignore[union-attr, arg-type]
-    steps = max(1, round(len(lesson.taught) / (plan.batch * plan.accumulate) * plan.epochs))
+    each = math.ceil(len(lesson.taught) / (plan.batch * processes.count()))
+    steps = max(1, math.ceil(math.ceil(each / plan.accumulate) * plan.epochs))
+    longest = max(plan.max_tokens, recipe.encoder.max_tokens)
     network = Network(
-        tuned(encoder, recipe.tuning, dropout=plan.dropout / 2, steps=steps),
+        tuned(encoder, recipe.tuning, dropout=plan.dropout / 2, steps=steps, length=longest),
         pooling=recipe.encoder.pooling,
         topics=len(lesson.topics),
         dropout=plan.dropout,
@@ -93,23 +101,37 @@ def fine_tune(recipe: Recipe, lesson: Lesson, encoder_folder: Path, workplace: P
         steps,
     )
     checkpoints = workplace / "checkpoints"
+    taught = Rows(
+        lesson.taught,
+        lesson.topics,
+        tokenizer,
+        plan.max_tokens,
+        change=lesson.change,
+        advice=lesson.advice,
+        seed=plan.seed,
+    )
+    order = Order(taught.lengths, plan.batch * plan.accumulate * processes.count(), plan.seed)
+    pruning = Pruning(network) if adaptive(network) is not None else None
+    with processes.in_turn():
+        last = last_complete(checkpoints)
+    callbacks = [EarlyStoppingCallback(plan.patience)] if plan.patience else []
     trainer = _trainer_class()(
         adversary=Adversary(encoder, recipe.loss.adversarial) if recipe.loss.adversarial else None,
+        order=order,
         model=model,
         args=_arguments(plan, checkpoints, workplace, steps),
         data_collator=Collator(pad),
-        train_dataset=Rows(
-            lesson.taught, lesson.topics, tokenizer, plan.max_tokens, change=lesson.change, advice=lesson.advice
-        ),
+        train_dataset=taught,
         eval_dataset=Rows(lesson.held, lesson.topics, tokenizer, plan.max_tokens),
         compute_metrics=scores,
         optimizers=(make_optimiser(network, plan), None),
-        callbacks=[EarlyStoppingCallback(plan.patience)] if plan.patience else None,
+        callbacks=[*callbacks, _epochs(taught, order), *([pruning] if pruning else []), Complete()],
     )
-    last = get_last_checkpoint(str(checkpoints)) if checkpoints.is_dir() else None
     if last:
         log.info("%s: goes on from %s", recipe.name, last)
-    trainer.train(resume_from_checkpoint=last)
+        if pruning:
+            pruning.load(last)
+    trainer.train(resume_from_checkpoint=str(last) if last else None)
     return network.eval()
 
 
@@ -119,7 +141,7 @@ def _arguments(plan: Schedule, checkpoints: Path, workplace: Path, steps: int) -
     known = {field.name for field in fields(TrainingArguments)}
     recompute = "activation_checkpointing" if "activation_checkpointing" in known else "gradient_checkpointing"
     os.environ["TENSORBOARD_LOGGING_DIR"] = str(workplace / "tensorboard")
-    every = max(1, round(steps / plan.epochs / plan.checks))
+    every = min(steps, max(1, round(steps / plan.epochs / plan.checks)))
     gpu = torch.cuda.is_available()
     return TrainingArguments(
         output_dir=str(checkpoints),
@@ -131,7 +153,6 @@ def _arguments(plan: Schedule, checkpoints: Path, workplace: Path, steps: int) -
         lr_scheduler_type={"constant": "constant_with_warmup"}.get(plan.curve, plan.curve),
         warmup_steps=plan.warmup,
         max_grad_norm=1.0,
-        train_sampling_strategy="group_by_length",
         eval_strategy="steps",
         eval_steps=every,
         save_strategy="steps",
@@ -165,12 +186,25 @@ def _reporters() -> list[str]:
 def _trainer_class() -> Any:
     from transformers import Trainer
 
-    class AdversarialTrainer(Trainer):
-        """The Trainer, with a second pass against the adversary in each step if there is one."""
+    from training.adalora import WEIGHT, adaptive, orthogonality
 
-        def __init__(self, *, adversary: Adversary | None, **given: Any) -> None:
+    class AdversarialTrainer(Trainer):
+        """The Trainer, with our order of texts and, if there is an adversary, a second pass against it in each step."""
+
+        def __init__(self, *, adversary: Adversary | None, order: Order, **given: Any) -> None:
             super().__init__(**given)
             self._adversary = adversary
+            self._order = order
+            self._adaptive = adaptive(given["model"]) is not None
+
+        def _get_train_sampler(self, *_given: Any) -> Order:
+            return self._order
+
+        def compute_loss(self, model: Any, *given: Any, **named: Any) -> Any:
+            found: Any = super().compute_loss(model, *given, **named)
+            if self._adaptive and model.training:
+                return found + WEIGHT * orthogonality(model)
+            return found
 
         def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> torch.Tensor:
             loss: torch.Tensor = super().training_step(model, inputs, num_items_in_batch)
@@ -181,6 +215,18 @@ def _trainer_class() -> Any:
             return loss
 
     return AdversarialTrainer
+
+
+def _epochs(taught: Rows, order: Order) -> Any:
+    from transformers import TrainerCallback
+
+    class Epochs(TrainerCallback):
+        """Tells the texts and their order which epoch it is."""
+
+        def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002
+            taught.epoch = order.epoch = int(state.epoch or 0)
+
+    return Epochs()
 
 
 def scores(prediction: Any) -> dict[str, float]:

@@ -66,7 +66,10 @@ class Tuning(_Part):
     rank: int = Field(16, ge=1, description="rank of low-rank adapters")
     alpha: int = Field(32, ge=1, description="low-rank adapters count alpha / rank")
     adapt: list[str] = Field(
-        ["query", "key", "value", "dense"], description="endings of the names of the matrices that are adapted"
+        default_factory=list, description="endings of the names of the matrices low-rank adapters change; empty: all"
+    )
+    freeze: list[str] = Field(
+        default_factory=list, description="beginnings of the names of weights that stay, such as embeddings (full only)"
     )
     virtual_tokens: int = Field(16, ge=1, le=256, description="tokens that prefix and prompt tuning put in front")
 
@@ -139,6 +142,7 @@ class Storage(_Part):
         "auto", description="auto: adapters if there are any, else the difference upon the base"
     )
     bits: Literal[4, 5, 6, 8, 16] = 16
+    embedding_bits: Literal[4, 5, 6, 8, 16] | None = Field(None, description="of the word embeddings; none: as bits")
 
 
 class LinearTraining(_Part):
@@ -218,7 +222,7 @@ def read_recipe(name: str, settings: Mapping[str, str] | None = None) -> Recipe:
         raise InputError(f"{path}: {where}: {first['msg']}") from None
     if recipe.kind == "encoder" and recipe.encoder is None:
         raise InputError(f"{path}: encoder: a recipe of this kind names the encoder to start from")
-    if recipe.storage.form == "adapters" and recipe.tuning.method not in ("lora", "adalora"):
+    if recipe.storage.form == "adapters" and recipe.tuning.method in ("full", "ia3"):
         raise InputError(f"{path}: storage.form: {recipe.tuning.method} makes no adapters; use delta, whole or auto")
     return recipe
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -36,8 +37,12 @@ class Rows(torch.utils.data.Dataset[dict[str, Any]]):
     Args:
         topics: the ids the network's topic head gives, in its order.
         cut: tokens a text is cut at.
-        change: makes another text of the same meaning, called each time a text is asked for; None: texts stay.
+        change: makes another text of the same meaning, called each time a text is asked for; None: texts stay. What
+            it draws from `random` hangs on the seed, the epoch and the row alone.
         advice: of teachers, a row an example.
+
+    Attributes:
+        epoch: which one it is, from 0; the training run counts.
     """
 
     def __init__(
@@ -49,7 +54,10 @@ class Rows(torch.utils.data.Dataset[dict[str, Any]]):
         *,
         change: Callable[[Example], str] | None = None,
         advice: Advice | None = None,
+        seed: int = 0,
     ) -> None:
+        self.epoch = 0
+        self._seed = seed
         self._examples, self._tokenizer, self._cut, self._change, self._advice = (
             examples,
             tokenizer,
@@ -64,10 +72,18 @@ class Rows(torch.utils.data.Dataset[dict[str, Any]]):
     def __len__(self) -> int:
         return len(self._examples)
 
+    @property
+    def lengths(self) -> list[int]:
+        """Tokens of each text as it is, cut."""
+        return [len(ids) for ids in self._ids]
+
     def __getitem__(self, index: int) -> dict[str, Any]:
         ids = self._ids[index]
         if self._change is not None:
+            before = random.getstate()
+            random.seed(f"{self._seed} {self.epoch} {index}")
             changed = self._change(self._examples[index])
+            random.setstate(before)
             if changed != self._examples[index].text:
                 ids = self._encode([changed])[0]
         row = {"input_ids": ids, **self._labels[index]}

@@ -67,7 +67,7 @@ def _encoder_run(recipe: Recipe, corpus: Corpus, data: Path, out: Path, taxonomy
         advice=advice_of(recipe.distil, taught, corpus.topics, workplace),
     )
     network = fine_tune(recipe, lesson, base.folder, workplace)
-    tensors, encoder = stored(recipe, network, base.folder, out, own_base=base.own)
+    tensors, encoder = stored(recipe, network, base, out)
     bundle = package(recipe, corpus, tensors, data=data, out=out, taxonomy=taxonomy, encoder=encoder)
     record = out.with_name(out.name + ".log")
     shutil.copytree(workplace / "tensorboard", record, dirs_exist_ok=True)

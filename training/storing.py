@@ -15,22 +15,20 @@ from monitor.understand.encoders import digests, load_encoder
 from monitor.understand.manifest import Encoder
 from monitor.understand.network import Network
 from monitor.understand.quantised import quantise
+from training.bases import Base
 from training.recipe import Recipe
-from training.tuning import adapters_of, heads_of, merged, scale_of
+from training.tuning import BESIDE, adapters_of, heads_of, merged, scale_of, tokens_of
 
 SMALL = 4_096
 """Arrays of fewer weights, and all vectors (biases, norms), stay in float16."""
 
 
-def stored(
-    recipe: Recipe, network: Network, base: Path, out: Path, *, own_base: bool
-) -> tuple[dict[str, NDArray[Any]], Encoder]:
-    """The tensors of a bundle and how its manifest describes the encoder.
+def stored(recipe: Recipe, network: Network, base: Base, out: Path) -> tuple[dict[str, NDArray[Any]], Encoder]:
+    """The tensors of a bundle and how its manifest describes the encoder. The network must not be used afterwards.
 
     Args:
-        base: folder of the encoder the network was taught from.
+        base: the encoder the network was taught from.
         out: the bundle's folder; of a whole encoder its config and tokenizer are copied there.
-        own_base: whether the base was made for this run (trimmed, pre-trained on); then the bundle must hold it all.
 
     Raises:
         InputError: the method's weights have no such form.
@@ -38,27 +36,28 @@ def stored(
     choice = recipe.encoder
     if choice is None:
         raise InputError(f"recipe {recipe.name}: names no encoder")
-    form = _form(recipe, own_base)
+    form = form_of(recipe, base)
     tensors: dict[str, NDArray[Any]] = {name: value.numpy() for name, value in heads_of(network).items()}
+    tensors |= {name: value.numpy().astype(np.float16) for name, value in tokens_of(network).items()}
     rank, alpha = 0, 0.0
     if form == "adapters":
-        rank, alpha = scale_of(recipe, network) if recipe.tuning.method != "heads" else (0, 0.0)
+        rank, alpha = scale_of(recipe, network) if recipe.tuning.method not in BESIDE else (0, 0.0)
         tensors |= {name: value.numpy() for name, value in adapters_of(network).items()}
     else:
         weights = {name: value.numpy() for name, value in merged(network).items()}
-        if form == "delta":
-            before = {name: value.detach().numpy() for name, value in load_encoder(base).named_parameters()}
+        if form == "delta" and base.public is not None:
+            before = {name: value.detach().numpy() for name, value in load_encoder(base.public).named_parameters()}
             weights = {name: weights[name] - before[name] for name in weights}
             weights = {name: value for name, value in weights.items() if np.any(value)}
-        tensors |= packed(weights, recipe.storage.bits)
+        tensors |= packed(weights, recipe.storage.bits, recipe.storage.embedding_bits)
         if form == "whole":
             out.mkdir(parents=True, exist_ok=True)
             for name in ("config.json", "tokenizer.json"):
-                shutil.copyfile(base / name, out / name)
+                shutil.copyfile(base.folder / name, out / name)
     described = Encoder(
         name=choice.name,
         revision=choice.revision,
-        sha256={} if form == "whole" else digests(base),
+        sha256={} if form == "whole" or base.public is None else digests(base.public),
         pooling=choice.pooling,
         max_tokens=choice.max_tokens,
         rank=rank,
@@ -69,23 +68,38 @@ def stored(
     return tensors, described
 
 
-def packed(weights: Mapping[str, NDArray[np.float32]], bits: int) -> dict[str, NDArray[Any]]:
+def packed(
+    weights: Mapping[str, NDArray[np.float32]], bits: int, embedding_bits: int | None = None
+) -> dict[str, NDArray[Any]]:
     """Weights under the names a bundle uses below `encoder.`: matrices in few bits, the rest in float16."""
     found: dict[str, NDArray[Any]] = {}
     for name, value in weights.items():
-        if bits == 16 or value.ndim < 2 or value.size < SMALL:
+        few = embedding_bits if embedding_bits and "word_embeddings" in name else bits
+        if few == 16 or value.ndim < 2 or value.size < SMALL:
             found[f"encoder.{name}"] = value.astype(np.float16)
         else:
-            found[f"encoder.{name}.codes"], found[f"encoder.{name}.scales"] = quantise(value, bits)
+            found[f"encoder.{name}.codes"], found[f"encoder.{name}.scales"] = quantise(value, few)
     return found
 
 
-def _form(recipe: Recipe, own_base: bool) -> Any:
+def form_of(recipe: Recipe, base: Base) -> Any:
+    """In which form the bundle of a recipe holds its encoder: adapters, delta or whole.
+
+    Raises:
+        InputError: the form that the recipe asks for cannot hold what it teaches.
+    """
     method, form = recipe.tuning.method, recipe.storage.form
-    if own_base and form != "whole":
-        if form != "auto":
+    if base.public is None:
+        if form not in ("auto", "whole"):
             raise InputError(f"recipe {recipe.name}: storage.form: an encoder made for this run is stored whole")
         return "whole"
+    if base.own:
+        if form == "adapters":
+            raise InputError(
+                f"recipe {recipe.name}: storage.form: adapters alone do not hold an encoder that was trained on "
+                "before; use delta, whole or auto"
+            )
+        return "delta" if form == "auto" else form
     if form == "auto":
-        return "adapters" if method in ("lora", "adalora", "heads") else "delta"
+        return "adapters" if method in ("lora", "adalora", *BESIDE) else "delta"
     return form

@@ -2,39 +2,76 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from monitor.errors import InputError
 from monitor.understand.network import Network
 from training.recipe import Recipe, Tuning
 
-MERGED = ("lora", "adalora", "ia3")
-"""Methods whose weights become part of the encoder's own matrices; the others need it whole or change nothing in it."""
+BESIDE = ("heads", "prefix", "prompt")
+"""Methods that change nothing in the encoder; the others' weights become part of its own matrices."""
 
 
-def tuned(encoder: nn.Module, tuning: Tuning, *, dropout: float, steps: int) -> nn.Module:
+def tuned(encoder: nn.Module, tuning: Tuning, *, dropout: float, steps: int, length: int = 0) -> nn.Module:
     """The encoder ready to learn by a method.
 
     Args:
         steps: of the whole run; AdaLoRA spreads its pruning over them.
+        length: tokens of the longest text, in training and in service.
+
+    Raises:
+        InputError: the method does not fit this kind of encoder, or its tokens and the text's are too many for it.
     """
     if tuning.method == "full":
+        for name, value in encoder.named_parameters():
+            if name.startswith(tuple(tuning.freeze)):
+                value.requires_grad_(False)
         return encoder
     if tuning.method == "heads":
         return encoder.requires_grad_(False)
+    kind = encoder.config.model_type  # type: ignore[union-attr]
+    if tuning.method == "prefix" and "past_key_values" not in inspect.signature(encoder.forward).parameters:
+        raise InputError(f"tuning.method: prefix tuning cannot reach the attention of {kind}; use prompt or lora")
+    longest = int(getattr(encoder.config, "max_position_embeddings", 0))
+    if tuning.method in ("prefix", "prompt") and 0 < longest < length + tuning.virtual_tokens:
+        raise InputError(
+            f"tuning.virtual_tokens: {tuning.virtual_tokens} and texts of {length} tokens are over the {longest} "
+            "positions of the encoder; make max_tokens smaller"
+        )
     from peft import get_peft_model
 
-    return get_peft_model(encoder, _config(tuning, dropout, steps))
+    try:
+        network = get_peft_model(encoder, _config(tuning, dropout, steps))
+    except ValueError as error:
+        # PEFT finds no matrix of these names.
+        names = sorted(
+            {name.rsplit(".", 1)[-1] for name, part in encoder.named_modules() if isinstance(part, nn.Linear)}
+        )
+        said = " ".join(str(error).split())[:120]
+        raise InputError(
+            f"tuning: {tuning.method} does not fit {kind} ({said}); its matrices are called {', '.join(names)}: "
+            "name some of them in tuning.adapt, or leave it empty"
+        ) from None
+    if tuning.method in ("prefix", "prompt"):
+        # PEFT holds the word embeddings a second time, under a name of its own; a checkpoint must hold them once.
+        words = network._modules.pop("word_embeddings", None)
+        object.__setattr__(network, "word_embeddings", words)
+    if tuning.method == "prefix":
+        # Keys and values of unit size would drown the text's; the smallest start is nearly the encoder as it was.
+        nn.init.normal_(network.prompt_encoder["default"].embedding.weight, std=0.02)
+    return network
 
 
 def _config(tuning: Tuning, dropout: float, steps: int) -> Any:
     """PEFT's description of the method."""
     from peft import AdaLoraConfig, IA3Config, LoraConfig, PrefixTuningConfig, PromptTuningConfig, TaskType
 
-    targets = list(tuning.adapt)
+    targets = list(tuning.adapt) or "all-linear"
     if tuning.method == "lora":
         return LoraConfig(r=tuning.rank, lora_alpha=tuning.alpha, lora_dropout=dropout, target_modules=targets)
     if tuning.method == "adalora":
@@ -51,11 +88,15 @@ def _config(tuning: Tuning, dropout: float, steps: int) -> Any:
         )
     if tuning.method == "ia3":
         # (IA)³ scales keys, values and what enters the second feed-forward matrix (Liu et al. 2022).
-        return IA3Config(target_modules=["key", "value", "output.dense"], feedforward_modules=["output.dense"])
+        # Which matrices these are PEFT knows of the usual kinds of encoder.
+        return IA3Config()
     count = tuning.virtual_tokens
     if tuning.method == "prefix":
         return PrefixTuningConfig(task_type=TaskType.FEATURE_EXTRACTION, num_virtual_tokens=count)
-    return PromptTuningConfig(task_type=TaskType.FEATURE_EXTRACTION, num_virtual_tokens=count)
+    # Embeddings of random pieces are a better start than noise (Lester et al. 2021, section 3.2).
+    return PromptTuningConfig(
+        task_type=TaskType.FEATURE_EXTRACTION, num_virtual_tokens=count, prompt_tuning_init="SAMPLE_VOCAB"
+    )
 
 
 def heads_of(network: Network) -> dict[str, Tensor]:
@@ -87,11 +128,26 @@ def adapters_of(network: Network) -> dict[str, Tensor]:
     return found
 
 
+def tokens_of(network: Network) -> dict[str, Tensor]:
+    """The learned tokens of prefix and prompt tuning under the names a bundle uses, in float32; else nothing."""
+    config = getattr(network.encoder, "active_peft_config", None)
+    if config is None or not config.is_prompt_learning:
+        return {}
+    weight = network.encoder.prompt_encoder["default"].embedding.weight  # type: ignore[union-attr, index]
+    name = "prefix" if config.peft_type.value == "PREFIX_TUNING" else "prompt"
+    return {f"encoder.{name}": weight.detach().float().cpu().contiguous()}
+
+
 def merged(network: Network) -> dict[str, Tensor]:
-    """Every weight of the encoder with what was learned in it, float32, under the encoder's own names."""
-    encoder = network.encoder
-    if hasattr(encoder, "merge_and_unload"):
-        encoder = encoder.merge_and_unload()  # type: ignore[operator]
+    """Every weight of the encoder with what was learned in it, float32, under the encoder's own names.
+
+    The network must not be used afterwards.
+    """
+    encoder: Any = network.encoder
+    if tokens_of(network):
+        encoder = encoder.get_base_model()
+    elif hasattr(encoder, "merge_and_unload"):
+        encoder = encoder.merge_and_unload()
     return {name: value.detach().float().cpu().contiguous() for name, value in encoder.named_parameters()}
 
 

@@ -5,6 +5,8 @@ The tensors of a bundle are named after the network's own: `sentiment.*`, `topic
     adapters   NAME.lora_a, NAME.lora_b: low-rank, merged into the base's matrix NAME
     delta      NAME.codes, NAME.scales (few bits) or NAME (float16): added to the base's weight NAME
     whole      the same, but these are the weights; config.json and tokenizer.json lie in the bundle
+
+and, with any of them, `prompt` or `prefix`: learned tokens that stand before every text (`prompts.py`).
 """
 
 from __future__ import annotations
@@ -18,7 +20,8 @@ from torch import Tensor, nn
 
 from monitor.understand.encoders import blank_encoder, find_encoder, load_encoder, load_tokenizer
 from monitor.understand.network import merge_adapters
-from monitor.understand.quantised import restore
+from monitor.understand.prompts import Prefixed, Prompted
+from monitor.understand.quantised import BLOCK, restore
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -36,20 +39,32 @@ def build(folder: Path, described: Encoder, tensors: Mapping[str, Tensor]) -> tu
         BundleError: its base cannot be had, or is not the one it was taught on.
         KeyError, ValueError: the tensors do not fit.
     """
+    weights = {name: value for name, value in tensors.items() if name not in ("prompt", "prefix")}
     if described.form == "whole":
+        base = folder
         encoder = blank_encoder(folder)
-        _put(encoder, tensors, described.bits, add=False)
-        return encoder, load_tokenizer(folder)
-    base = find_encoder(described.source, beside=folder)
-    encoder = load_encoder(base)
-    if described.form == "delta":
-        _put(encoder, tensors, described.bits, add=True)
-    elif tensors:
-        merge_adapters(encoder, tensors, scale=described.alpha / described.rank)
-    return encoder, load_tokenizer(base)
+        _put(encoder, weights, add=False)
+    else:
+        base = find_encoder(described.source, beside=folder)
+        encoder = load_encoder(base)
+        if described.form == "delta":
+            _put(encoder, weights, add=True)
+        elif weights:
+            merge_adapters(encoder, weights, scale=described.alpha / described.rank)
+    return _with_tokens(encoder, described, tensors), load_tokenizer(base)
 
 
-def _put(encoder: nn.Module, tensors: Mapping[str, Tensor], bits: int, *, add: bool) -> None:
+def _with_tokens(encoder: nn.Module, described: Encoder, tensors: Mapping[str, Tensor]) -> nn.Module:
+    learned = tensors.get("prompt", tensors.get("prefix"))
+    if learned is None:
+        return encoder
+    longest = int(getattr(encoder.config, "max_position_embeddings", 0))
+    if longest and len(learned) + described.max_tokens > longest:
+        raise ValueError(f"{len(learned)} tokens before windows of {described.max_tokens} are over {longest} positions")
+    return (Prompted if "prompt" in tensors else Prefixed)(encoder, learned.float()).eval()
+
+
+def _put(encoder: nn.Module, tensors: Mapping[str, Tensor], *, add: bool) -> None:
     weights = dict(encoder.named_parameters())
     names = {name.removesuffix(".codes").removesuffix(".scales") for name in tensors}
     if names - set(weights) or (not add and set(weights) - names):
@@ -61,6 +76,7 @@ def _put(encoder: nn.Module, tensors: Mapping[str, Tensor], bits: int, *, add: b
                 value = tensors[name].float()
             else:
                 codes, scales = tensors[f"{name}.codes"].numpy(), tensors[f"{name}.scales"].numpy()
+                bits = codes.size * 8 // (max(1, len(scales)) * BLOCK)
                 value = torch.from_numpy(restore(codes, scales, bits, tuple(weight.shape)))
             if value.shape != weight.shape:
                 raise ValueError(f"{name} has shape {tuple(value.shape)} instead of {tuple(weight.shape)}")

@@ -1,0 +1,138 @@
+"""Every way of teaching learns: from labelled texts to a bundle the service runs, measured on texts it never saw."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from monitor.errors import InputError
+from monitor.understand.bundle import Bundle
+from monitor.understand.encoders import load_encoder
+from monitor.understand.network import Network
+from monitor.understand.stored import build
+from monitor.understand.topics import load_taxonomy
+from tests.integration.test_training import write_labels, write_recipe
+from tests.unit.models import make_encoder
+from training.bases import Base
+from training.recipe import Tuning, read_recipe
+from training.run import run
+from training.storing import stored
+from training.tuning import tuned
+
+MAJORITY = 0.45
+"""Over what always answering the likeliest of three labels, or the likeliest of two topics, would reach by luck."""
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("labels")
+    write_labels(folder / "train.jsonl", count=320, seed=1)
+    write_labels(folder / "test.jsonl", count=100, seed=2)
+    make_encoder(folder / "encoder")
+    return folder
+
+
+def taught(data: Path, out: Path, **settings: object) -> Bundle:
+    """The bundle of a run of a second or two; `settings` as `section__key=value`."""
+    plan = (
+        f'kind = "encoder"\n[encoder]\nname = "{data / "encoder"}"\nmax_tokens = 64\n'
+        "[schedule]\nepochs = 6\nbatch = 16\nrate = 4e-3\nhead_rate = 4e-2\nheld_out = 0.15\nmax_tokens = 48\n"
+        'precision = "fp32"\nthreads = 1\n[loss]\nsentiment = 0.4\n'
+    )
+    out.mkdir(parents=True, exist_ok=True)
+    path = write_recipe(out, plan)
+    changes = {key.replace("__", "."): str(value) for key, value in settings.items()}
+    return run(read_recipe(str(path), changes), data=data, out=out / "bundle", taxonomy=load_taxonomy())
+
+
+def assert_learned(bundle: Bundle) -> None:
+    found = bundle.manifest.metrics["test.jsonl"]
+    assert found["sentiment_accuracy"] > MAJORITY + 0.1, found
+    assert found["topics_accuracy"] > 0.65, found
+
+
+METHODS = {
+    "full": {"schedule__rate": 2e-3},
+    "layer_decay": {"tuning__method": "full", "schedule__rate": 3e-3, "schedule__layer_decay": 0.8},
+    "lora": {},
+    "adalora": {"schedule__rate": 2e-2},
+    "ia3": {"schedule__rate": 2e-2},
+    "prefix": {"schedule__rate": 1e-2},
+    "prompt": {"schedule__rate": 1e-2},
+    "heads": {},
+    "focal": {"loss__kind": "focal", "loss__gamma": 1.0},
+    "class_weights": {"loss__class_weights": "balanced"},
+    "rdrop": {"loss__rdrop": 0.5},
+    "adversarial": {"loss__adversarial": 0.03},
+}
+PLAIN = ("full", "lora", "adalora", "ia3", "prefix", "prompt", "heads")
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_learns_more_than_the_majority_class(data: Path, tmp_path: Path, name: str) -> None:
+    settings: dict[str, object] = dict(METHODS[name])
+    if name in PLAIN:
+        settings["tuning__method"] = name
+    assert_learned(taught(data, tmp_path, **settings))
+
+
+def moved(network: torch.nn.Module) -> torch.nn.Module:
+    """A network all of whose learning weights have moved from where they began."""
+    torch.manual_seed(5)
+    with torch.no_grad():
+        for value in network.parameters():
+            if value.requires_grad:
+                value.add_(torch.randn_like(value) * 0.05)
+    return network.eval()
+
+
+@pytest.mark.parametrize(
+    ("method", "form"),
+    [*((method, "auto") for method in PLAIN), ("lora", "delta"), ("lora", "whole"), ("prefix", "whole")],
+)
+def test_a_bundle_says_what_the_trained_network_said(data: Path, tmp_path: Path, method: str, form: str) -> None:
+    settings = {"tuning.method": method, "storage.form": form, "tuning.virtual_tokens": "4", "tuning.rank": "4"}
+    path = write_recipe(tmp_path, f'kind = "encoder"\n[encoder]\nname = "{data / "encoder"}"\nmax_tokens = 64\n')
+    recipe = read_recipe(str(path), settings)
+    trained = Network(
+        tuned(load_encoder(data / "encoder"), recipe.tuning, dropout=0.0, steps=30), pooling="mean", topics=2
+    )
+    moved(trained)
+    random = np.random.default_rng(1)
+    ids = torch.from_numpy(random.integers(4, 60, (5, 12)))
+    mask = torch.ones_like(ids)
+    mask[0, 7:] = 0
+    with torch.inference_mode():
+        expected = [part.numpy() for part in trained(ids, mask)]
+    tensors, described = stored(recipe, trained, Base(data / "encoder", own=False), tmp_path)
+    taught_parts = {name.removeprefix("encoder."): torch.from_numpy(np.array(part)) for name, part in tensors.items()}
+    heads = {name: taught_parts.pop(name) for name in list(taught_parts) if name.startswith(("sentiment.", "topics."))}
+    encoder, _ = build(tmp_path, described, taught_parts)
+    loaded = Network(encoder, pooling="mean", topics=2).eval()
+    loaded.load_state_dict({name: value.float() for name, value in heads.items()}, strict=False)
+    with torch.inference_mode():
+        found = [part.numpy() for part in loaded(ids, mask)]
+    for one, other in zip(expected, found, strict=True):
+        assert np.abs(one - other).max() < 5e-3, method
+        assert np.abs(one).max() > 0.05
+
+
+def test_prefixes_do_not_fit_an_encoder_without_a_cache() -> None:
+    from transformers import DistilBertConfig, DistilBertModel
+
+    encoder = DistilBertModel(DistilBertConfig(vocab_size=50, dim=32, n_heads=2, n_layers=1, hidden_dim=64))
+    with pytest.raises(InputError, match="prefix tuning cannot reach the attention of distilbert"):
+        tuned(encoder, Tuning(method="prefix"), dropout=0.0, steps=10)
+    with pytest.raises(InputError, match=r"its matrices are called k_lin, lin1, .* name some of them in tuning\.adapt"):
+        tuned(encoder, Tuning(method="lora", adapt=["query"]), dropout=0.0, steps=10)
+    assert "lora_A" in str(dict(tuned(encoder, Tuning(method="lora"), dropout=0.0, steps=10).named_parameters()).keys())
+
+
+def test_too_many_virtual_tokens_are_refused(data: Path) -> None:
+    with pytest.raises(InputError, match="over the 128 positions"):
+        tuned(
+            load_encoder(data / "encoder"), Tuning(method="prompt", virtual_tokens=100), dropout=0, steps=9, length=64
+        )
