@@ -13,6 +13,10 @@ MARKERS = {"en": ("[this company]", "[another company]"), "zh": ("［本公司�
 """Language → what stands for the target, and for every other company. Languages not here take English."""
 
 
+REACH = 120
+"""Characters before and after a mention that are shown of a long text."""
+
+
 def aimed(text: str, spans: Sequence[tuple[int, int, str]], target: str, lang: str | None) -> str:
     """The text marked for one company.
 
@@ -22,16 +26,40 @@ def aimed(text: str, spans: Sequence[tuple[int, int, str]], target: str, lang: s
         target: the symbol meant. One without a mention (a source's tag) is put in front of the text.
         lang: ISO 639-1 code of the text.
 
+    Of a long text only the passages around the target's mentions are shown: what is said elsewhere is rarely about it.
+    Others that stand in a row (a list of tickers) share one marker.
+
     >>> aimed("Acme gains on Bolt's recall", [(0, 4, "ACM"), (14, 18, "BLT")], "BLT", "en")
     "[another company] gains on [this company]'s recall"
+    >>> aimed("$A $B $C fall", [(0, 2, "A"), (3, 5, "B"), (6, 8, "C")], "C", "en")
+    '[another company] [this company] fall'
     """
     this, another = MARKERS.get(lang or "", MARKERS["en"])
-    parts, at, found = [], 0, False
+    parts: list[str] = []
+    at, found = 0, False
     for start, end, symbol in spans:
-        parts += [text[at:start], this if symbol == target else another]
+        marker = this if symbol == target else another
+        if not (parts and parts[-1] == marker and not text[at:start].strip(" ,;/、，")):
+            parts += [text[at:start], marker]
         at, found = end, found or symbol == target
     marked = "".join(parts) + text[at:]
-    return marked if found else f"{this}: {marked}"
+    return _around(marked, this) if found else f"{this}: {marked}"
+
+
+def _around(text: str, marker: str) -> str:
+    """The passages of `REACH` characters around each marker; all of a text that is hardly longer."""
+    if len(text) <= 3 * REACH:
+        return text
+    passages: list[list[int]] = []
+    at = text.find(marker)
+    while at >= 0:
+        begin, end = max(0, at - REACH), at + len(marker) + REACH
+        if passages and begin <= passages[-1][1]:
+            passages[-1][1] = end
+        else:
+            passages.append([begin, end])
+        at = text.find(marker, at + len(marker))
+    return " … ".join(text[begin:end].strip() for begin, end in passages)
 
 
 def mentions(text: str, names: Sequence[str]) -> list[tuple[int, int, str]]:

@@ -17,6 +17,7 @@ from monitor.documents import Document, Sentiment, Understanding
 from monitor.settings import EngineSettings
 from monitor.understand.engine import Engine
 from monitor.understand.reader import Reader
+from monitor.understand.toward import REACH, aimed
 from tests.unit.models import WORDS, make_bundle, make_encoder, make_toward_bundle
 
 WATCHED = """
@@ -156,3 +157,20 @@ def test_classify_tells_the_sentiment_toward_each_company(engine_settings: Engin
     }
     assert set(first["companies_sentiment"]["BLT"]) == {"label", "negative", "neutral", "positive"}
     assert "companies_sentiment" not in second
+
+
+def test_of_a_long_text_the_passages_around_the_target_are_shown() -> None:
+    filler = "Other things happened elsewhere that day. " * 20
+    text = f"{filler}Acme recalled its saws. {filler}Regulators then fined Acme. {filler}"
+    spans = [(start, start + 4, "ACM") for start in (text.index("Acme"), text.rindex("Acme"))]
+    marked = aimed(text, spans, "ACM", "en")
+    assert marked.count("[this company]") == 2
+    assert "recalled its saws" in marked
+    assert "Regulators then fined" in marked
+    assert len(marked) < 4 * (2 * REACH + 20) < len(text)
+
+
+def test_two_texts_that_differ_far_from_the_target_are_marked_alike() -> None:
+    filler = "Markets were quiet. " * 40
+    one, other = (f"Acme wins an order. {filler}{end}" for end in ("Bolt soars", "Bolt sinks"))
+    assert aimed(one, [(0, 4, "ACM")], "ACM", "en") == aimed(other, [(0, 4, "ACM")], "ACM", "en")
