@@ -13,6 +13,7 @@ import click
 from monitor.errors import InputError
 from monitor.records import open_record
 from monitor.settings import load
+from training.labels.asking import next_
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -216,3 +217,6 @@ def _report(given: Sequence[Given]) -> dict[str, Any]:
 
 def _counted(values: Any) -> dict[str, int]:
     return dict(sorted(Counter(values).items(), key=lambda item: (-item[1], item[0])))
+
+
+labels.add_command(next_)
