@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from monitor.errors import InputError
 from monitor.understand.topics import Taxonomy
-from training.data.doubles import fingerprint, without_doubles
+from training.data.classes import refuse_one_class
+from training.data.doubles import conflicts, fingerprint, without_doubles, without_near_doubles
 from training.data.examples import Example
-from training.data.leaks import refuse_leaks
+from training.data.leaks import NearLeaks, refuse_leaks, without_near_leaks
+from training.data.problems import Problems, nearest, shown
 from training.data.reading import read_examples
 from training.data.splits import held_out
 from training.recipe import Recipe
 from training.targets import aimed_examples
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -25,35 +29,70 @@ class Corpus:
         taught: what the weights learn from.
         held: what temperatures and thresholds are chosen on; no weight sees it.
         topics: every topic id the taught texts carry, sorted.
+        near_leaks: test file → the texts that were left out of training as near copies of its own.
     """
 
     taught: Sequence[Example]
     held: Sequence[Example]
     topics: tuple[str, ...]
+    near_leaks: Mapping[str, NearLeaks] = field(default_factory=dict)
 
 
-def gather(recipe: Recipe, folder: Path, taxonomy: Taxonomy) -> Corpus:
+def gather(
+    recipe: Recipe, folder: Path, taxonomy: Taxonomy, *, near_leaks: bool = False, near_doubles: bool = True
+) -> Corpus:
     """Read the recipe's training files from `folder`.
 
+    Args:
+        near_leaks: teach near copies of tested texts too. How many there are is told in either case.
+        near_doubles: teach near copies of taught texts that carry no other label too.
+
     Raises:
-        InputError: a file is missing or wrong, a topic is not in the taxonomy, or a text is both taught and tested.
+        InputError: a file is missing or wrong, a topic is not in the taxonomy, nothing can be told apart by the
+            labels, or a text is both taught and tested.
     """
     rows: list[Example] = []
     repeats: dict[str, int] = {}
     for file in recipe.train:
         path = path_of(folder, file.file)
-        found = in_taxonomy(read_examples(path), taxonomy, recipe.topics.ignore, path)
+        found = in_taxonomy(
+            read_examples(path, fields=file.fields, labels=file.labels), taxonomy, recipe.topics.ignore, path
+        )
         if not file.exhaustive:
             known_here = tuple(sorted({topic for row in found for topic in row.topics or ()}))
             found = [replace(row, among=known_here) for row in found]
         if file.repeat != 1:
             repeats |= {fingerprint(row.text): file.repeat for row in found}
         rows.extend(found)
+    refuse_one_class(rows, f"recipe {recipe.name}")
+    contradictions = conflicts(rows)
+    if contradictions:
+        first = contradictions[0]
+        log.warning(
+            "%d copies contradict an earlier one and are not taught, such as %s and %s on %s: %s or %s; "
+            "`bellwether data check` lists them",
+            len(contradictions),
+            first.one.origin,
+            first.other.origin,
+            first.what,
+            *first.said,
+        )
     rows = without_doubles(rows)
+    leaked: dict[str, NearLeaks] = {}
     for file in recipe.test:
         path = path_of(folder, file.file)
         if path.is_file():
-            refuse_leaks(rows, read_examples(path), train_name="the training files", test_name=file.file)
+            tested = read_examples(path, fields=file.fields, labels=file.labels)
+            refuse_leaks(rows, tested, train_name="the training files", test_name=file.file)
+            kept, found_near = without_near_leaks(rows, tested)
+            if found_near.pairs:
+                log.warning("%s: %s: %s", file.file, found_near, "taught" if near_leaks else "not taught")
+            if not near_leaks:
+                rows = kept
+                leaked[file.file] = found_near
+    if not near_doubles:
+        rows, dropped = without_near_doubles(rows)
+        log.info("%d near copies with no other label are not taught", dropped)
     taught, held = held_out(rows, recipe.held_out)
     taught = [row for row in taught for _ in range(repeats.get(fingerprint(row.text), 1))]
     if recipe.toward:
@@ -63,7 +102,7 @@ def gather(recipe: Recipe, folder: Path, taxonomy: Taxonomy) -> Corpus:
     held = [
         row if row.topics is None else replace(row, topics=tuple(t for t in row.topics if t in known)) for row in held
     ]
-    return Corpus(taught, held, topics)
+    return Corpus(taught, held, topics, leaked)
 
 
 def path_of(folder: Path, name: str) -> Path:
@@ -76,9 +115,10 @@ def in_taxonomy(rows: Iterable[Example], taxonomy: Taxonomy, ignore: Iterable[st
     """The examples with topic ids of the taxonomy in place of their file's labels, those in `ignore` left out.
 
     Raises:
-        InputError: a label that is neither a topic nor an alias of one.
+        InputError: labels that are neither a topic nor an alias of one, with the nearest that is.
     """
     left_out = set(ignore)
+    problems = Problems(path)
     found = []
     for row in rows:
         if row.topics is not None:
@@ -86,9 +126,16 @@ def in_taxonomy(rows: Iterable[Example], taxonomy: Taxonomy, ignore: Iterable[st
             for label in row.topics:
                 topic = taxonomy.resolve(label)
                 if topic is None:
-                    raise InputError(f"{path}: topics: {label!r} is neither a topic of {taxonomy.path} nor an alias")
-                if topic not in left_out:
+                    near = nearest(label, [name for known in taxonomy for name in (known.id, *known.aliases)])
+                    problems.add(
+                        int(row.origin.rpartition(":")[2] or 0),
+                        "topics",
+                        f"{shown(label)} is neither a topic of {taxonomy.path} nor an alias"
+                        + (f"; did you mean {near}?" if near else ""),
+                    )
+                elif topic not in left_out:
                     ids.append(topic)
             row = replace(row, topics=tuple(dict.fromkeys(ids)))
         found.append(row)
+    problems.refuse()
     return found

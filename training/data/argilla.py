@@ -10,8 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from training.data.answers import Answered, Entities, Questions, flat
-from training.data.files import Row
-from training.data.problems import Problems
+from training.data.problems import Problems, Row
 
 _RESPONSES, _SUGGESTION = ".responses", ".suggestion"
 

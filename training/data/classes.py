@@ -25,9 +25,11 @@ def refuse_one_class(examples: Iterable[Example], name: str) -> None:
     topics: dict[tuple[str, ...], int] = {}
     other = False
     for example in examples:
-        said = {example.sentiment, *(label for _, label in example.entities if isinstance(label, str))} - {None}
-        for label in said:
-            sentiments[str(label)] = sentiments.get(str(label), 0) + 1
+        said = {str(label) for _, label in example.entities if isinstance(label, str)}
+        if example.sentiment is not None:
+            said.add(example.sentiment)
+        for each in said:
+            sentiments[each] = sentiments.get(each, 0) + 1
         if example.topics is not None:
             key = tuple(sorted(example.topics))
             topics[key] = topics.get(key, 0) + 1

@@ -15,12 +15,13 @@ class Example:
     """One labelled text; None stands for "nobody said".
 
     `topics` are labels as the file has them. `negative` is a yes or no that leaves open what else the text is.
-    `entities` are those the text names, each with the sentiment toward it: a label, True or False for bad or not bad
-    for it, or None where nobody said. `target` is set on a text that was marked for one of its entities
+    `entities` are those the text names, each with the sentiment toward it: a label, True or False for bad or not
+    bad for it, or None where nobody said. `target` is set on a text that was marked for one of its entities
     (`toward.aimed`): its labels are about that entity alone. `among` are the topics whoever labelled the text chose
     from; what is not among them was not said to be absent. None: all that are taught. `at` is when the text was
-    published, in UTC. `origin` says where it was read, `file:line` (for Parquet the row, for a JSON array the record,
-    from 1); it is for people only and does not count when examples are compared.
+    published, in UTC; `kind` whether it is news or a comment. `origin` says where it was read, `file:line` (for
+    Parquet the row, for a JSON array the record, from 1); it is for people only and does not count when examples
+    are compared.
     """
 
     text: str

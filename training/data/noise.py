@@ -39,7 +39,7 @@ class Suspect:
         index: which of the examples.
         given: the label it carries.
         likely: the label it more likely is.
-        margin: probability of the given label less that of the likely one, in [-1, 0]; the lower, the surer.
+        margin: probability of the given label less that of the likely one, in [-1, 1]; the lower, the surer.
     """
 
     index: int
@@ -53,7 +53,7 @@ class Noise:
     """What is known of the wrong labels of one question.
 
     Attributes:
-        about: `sentiment`, or the topic whose presence or absence is judged.
+        about: `sentiment`, `topics`, `negative`, or the topic whose presence or absence is judged.
         classes: the labels, in the order of the matrix.
         joint: shape (given, true): estimated share of all texts with that given and that true label; sums to 1.
         suspects: the surest first.
@@ -136,17 +136,21 @@ def judge(about: str, given: Classes, probabilities: Probabilities, classes: Seq
 
 
 def label_noise(examples: Sequence[Example], *, seed: int = 13) -> list[Noise]:
-    """The noise of sentiment and topics, judged by a linear model over hashed n-grams, fold by fold.
+    """The noise of sentiment, negative or not, and topics, judged by a linear model over hashed n-grams, fold by fold.
 
     Sentiment is one question, and so are topics where each text has exactly one. Otherwise each topic is a question
     of its own, present or absent. A label fewer than `LEAST` texts carry is not judged. `Suspect.index` is the place
     in `examples`.
     """
     sentiment = [i for i, example in enumerate(examples) if example.sentiment is not None]
+    yes_or_no = [i for i, example in enumerate(examples) if example.negative is not None]
     topical = [i for i, example in enumerate(examples) if example.topics is not None]
     questions: list[tuple[str, list[int], list[str]]] = []
     if sentiment:
         questions.append(("sentiment", sentiment, [str(examples[i].sentiment) for i in sentiment]))
+    if yes_or_no:
+        said = ["negative" if examples[i].negative else "not negative" for i in yes_or_no]
+        questions.append(("negative", yes_or_no, said))
     if topical and all(len(examples[i].topics or ()) == 1 for i in topical):
         questions.append(("topics", topical, [(examples[i].topics or ("",))[0] for i in topical]))
     else:

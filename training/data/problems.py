@@ -12,6 +12,9 @@ from typing import Any
 
 from monitor.errors import InputError
 
+Row = tuple[int, dict[str, Any]]
+"""A row's number in its file, from 1 (line, row or record), and its fields."""
+
 SHOWN = 20
 _NUMBERS = 3  # further rows named behind a problem's first
 _KINDS = 1_000  # different problems told apart; beyond that they are only counted

@@ -18,9 +18,9 @@ from training.data.answers import Questions
 from training.data.argilla import is_record, rows_of_records
 from training.data.columns import Columns
 from training.data.examples import Example
-from training.data.files import Row, Rows, look_into
+from training.data.files import Rows, look_into
 from training.data.labelstudio import is_minimal, is_task, rows_of_minimal, rows_of_tasks
-from training.data.problems import Problems
+from training.data.problems import Problems, Row
 from training.data.rows import Fields
 
 log = logging.getLogger(__name__)
