@@ -24,7 +24,8 @@ def calibrated(bundle: Bundle, held: Sequence[Example]) -> Bundle:
     """The bundle with the temperatures and thresholds that fit the held-out examples best.
 
     Temperatures minimise the negative log-likelihood (Guo et al. 2017, section 4.2); a threshold maximises its
-    topic's F1. What `held` does not label is left as it was.
+    topic's F1. What `held` does not label is left as it was, and topics that a text's labeller could not choose
+    (`Example.among`) do not count.
     """
     manifest = bundle.manifest
     temperature, thresholds = manifest.temperature, dict(manifest.thresholds)
@@ -37,9 +38,12 @@ def calibrated(bundle: Bundle, held: Sequence[Example]) -> Bundle:
     if rows:
         logits = bundle.runtime.logits([example.text for example in rows])
         labels = np.array([[topic in (row.topics or ()) for topic in manifest.topics] for row in rows])
-        temperature = replace(temperature, topics=_topics_temperature(logits, labels))
+        asked = np.array([[row.among is None or topic in row.among for topic in manifest.topics] for row in rows])
+        temperature = replace(temperature, topics=_topics_temperature(logits, labels, asked | labels))
         probability = logits.pooled(sigmoid(logits.topics.astype(np.float64) / temperature.topics))
-        thresholds = dict(zip(manifest.topics, best_thresholds(probability, labels), strict=True))
+        # A topic the labeller could not choose counts as not said: it must not pull a threshold up.
+        chosen = best_thresholds(np.where(asked | labels, probability, -1.0), labels)
+        thresholds = dict(zip(manifest.topics, chosen, strict=True))
     return replace(bundle, manifest=replace(manifest, temperature=temperature, thresholds=thresholds))
 
 
@@ -53,12 +57,12 @@ def _sentiment_temperature(logits: Logits, truth: NDArray[np.int64]) -> float:
     return _least(loss)
 
 
-def _topics_temperature(logits: Logits, labels: NDArray[np.bool_]) -> float:
+def _topics_temperature(logits: Logits, labels: NDArray[np.bool_], asked: NDArray[np.bool_]) -> float:
     raw = logits.topics.astype(np.float64)
 
     def loss(t: float) -> float:
         yes = logits.pooled(sigmoid(raw / t)).clip(1e-12, 1 - 1e-12)
-        return float(-np.where(labels, np.log(yes), np.log1p(-yes)).mean())
+        return float(-np.where(labels, np.log(yes), np.log1p(-yes))[asked].mean())
 
     return _least(loss)
 

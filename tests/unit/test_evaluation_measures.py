@@ -1,0 +1,115 @@
+"""Measures of an evaluation: on the text, toward entities, of topics; and how calibrated the model is."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.metrics import brier_score_loss, f1_score, roc_auc_score
+
+from monitor.understand.topics import load_taxonomy
+from tests.unit.scripted import by_words, scripted, tone
+from training.data.examples import Example
+from training.evaluation.answers import Answers, likeliest
+from training.evaluation.calibration import adaptive_calibration_error, brier_score, reliability
+from training.evaluation.judged import among_their_own, judge
+from training.evaluation.measures import macro_f1, one_hot, roc_area
+from training.evaluation.tasks import evaluate_examples, texts_to_ask
+from training.evaluation.toward import pairs
+
+
+def test_each_text_is_asked_once_whoever_wants_to_know() -> None:
+    bundle = scripted(by_words)
+    answers = Answers(bundle, ["Acme gains", "Acme loses", "Acme gains"])
+    assert bundle.runtime.asked == ["Acme gains", "Acme loses"]  # type: ignore[attr-defined]
+    assert len(answers) == 2
+    assert answers.scores(["Acme loses", "Acme gains", "Acme loses"]).tolist() == [-0.7, 0.7, -0.7]
+
+
+def test_tie_is_decided_as_in_the_service() -> None:
+    assert likeliest(np.array([[0.4, 0.4, 0.2], [0.4, 0.2, 0.4]])).tolist() == [1, 0]
+
+
+def test_areas_and_f1_agree_with_scikit_learn() -> None:
+    random = np.random.default_rng(5)
+    good = random.random(300) < 0.4
+    score = np.round(random.normal(size=300) + good, 1)  # many ties
+    assert roc_area(score, good) == pytest.approx(roc_auc_score(good, score))
+    assert roc_area(score, np.ones(300, bool)) is None
+    truth, said = random.integers(0, 4, 300), random.integers(0, 4, 300)
+    assert macro_f1(said, one_hot(truth, 4)) == pytest.approx(f1_score(truth, said, average="macro"))
+    probability = random.random(300)
+    both = np.stack([1 - probability, probability], 1)
+    # Of two classes Brier's own sum is twice what scikit-learn calls the score.
+    assert brier_score(both, one_hot(good.astype(int), 2)) == pytest.approx(2 * brier_score_loss(good, probability))
+
+
+def test_adaptive_error_sees_what_equal_width_bins_hide_in_a_crowded_one() -> None:
+    confidence = np.linspace(0.941, 0.999, 1500)
+    right = np.random.default_rng(2).random(1500) < np.where(confidence < 0.97, 0.86, 1.0)
+    assert adaptive_calibration_error(confidence, right) > 0.04
+    honest = np.random.default_rng(3).random(20_000)
+    assert adaptive_calibration_error(honest, np.random.default_rng(4).random(20_000) < honest) < 0.02
+
+
+def test_equal_confidences_share_a_bin() -> None:
+    confidence = np.full(100, 0.7)
+    right = np.arange(100) % 10 < 7
+    assert adaptive_calibration_error(confidence, right) == pytest.approx(0.0, abs=1e-9)
+
+
+def test_reliability_curve_holds_every_answer() -> None:
+    confidence = np.array([0.05, 0.35, 0.36, 1.0])
+    curve = reliability(confidence, np.array([False, True, False, True]), bins=10)
+    assert [row["texts"] for row in curve] == [1, 2, 1]
+    assert curve[1] == {"low": 0.3, "high": 0.4, "texts": 2, "confidence": pytest.approx(0.355), "accuracy": 0.5}
+
+
+def test_sentiment_toward_each_of_several_entities() -> None:
+    # The script goes by the marker: what it says depends on whom the text is marked for.
+    def says(text: str) -> tuple[object, object]:
+        return tone(0.1, 0.1, 0.8) if text.startswith("[this company]") else tone(0.8, 0.1, 0.1)
+
+    examples = [
+        Example("Acme gains on Bolt", "en", entities=(("Acme", "positive"), ("Bolt", "negative"))),
+        Example("Acme beside Bolt", "en", entities=(("Acme", "positive"), ("Bolt", "positive"))),
+        Example("Bolt alone", "en", entities=(("Bolt", None),)),
+        Example("Acme ruins Bolt", "en", entities=(("Acme", False), ("Bolt", True))),
+    ]
+    assert [pair.text for pair in pairs(examples)][:2] == [
+        "[this company] gains on [another company]",
+        "[another company] gains on [this company]",
+    ]
+    report = evaluate_examples(scripted(says), examples, load_taxonomy())  # type: ignore[arg-type]
+    toward = report["toward"]
+    assert (toward["pairs"], toward["texts"], toward["accuracy"]) == (4, 2, 0.75)
+    assert (toward["disagreeing"]["pairs"], toward["disagreeing"]["accuracy"]) == (2, 1.0)
+    bad = report["toward_bad"]
+    assert (bad["pairs"], bad["accuracy"], bad["f1"], bad["disagreeing"]["f1"]) == (2, 1.0, 1.0, 1.0)
+    assert "sentiment" not in report
+
+
+def test_bad_against_good_leaves_neutral_texts_out() -> None:
+    examples = [Example("Acme gains", sentiment="positive"), Example("Acme loses", sentiment="negative")]
+    examples += [Example(f"Acme gains {n}", sentiment="neutral") for n in range(5)]
+    report = evaluate_examples(scripted(by_words), examples, load_taxonomy())
+    assert report["sentiment"]["bad_against_good"] == 1.0
+    assert report["sentiment"]["accuracy"] == pytest.approx(2 / 7)
+
+
+def test_topics_that_a_labeller_could_not_choose_do_not_count() -> None:
+    def says(text: str) -> tuple[object, object]:
+        return (0.2, 0.6, 0.2), (0.6, 0.9, 0.1)  # dividend and, surer, earnings
+
+    rows = [Example("one", topics=("dividend",)), Example("two", topics=("dividend",))]
+    open_ended = evaluate_examples(scripted(says), rows, load_taxonomy())["topics"]  # type: ignore[arg-type]
+    assert (open_ended["accuracy"], open_ended["micro_f1"], open_ended["not_asked"]) == (0.0, pytest.approx(2 / 3), 0)
+    closed = evaluate_examples(scripted(says), among_their_own(rows), load_taxonomy())["topics"]  # type: ignore[arg-type]
+    assert (closed["accuracy"], closed["micro_f1"], closed["not_asked"]) == (1.0, 1.0, 2)
+
+
+def test_topic_the_bundle_does_not_know_is_wrong_when_bundles_are_compared() -> None:
+    rows = [Example("Acme gains profit", topics=("earnings",)), Example("Acme ships", topics=("energy",))]
+    answers = Answers(scripted(by_words), texts_to_ask(rows))
+    assert len(judge(answers, rows, load_taxonomy())["topics"]) == 1
+    held = judge(answers, rows, load_taxonomy(), ("earnings", "energy"))["topics"]
+    assert held.right.tolist() == [True, False]
