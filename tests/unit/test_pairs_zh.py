@@ -121,7 +121,9 @@ def test_nothing_examined_is_near_to_what_is_taught() -> None:
     near = []
     for text in examined():
         mark = simhash(text)
-        for place in np.flatnonzero(np.bitwise_count(marks ^ np.uint64(mark & 0xFFFF_FFFF_FFFF_FFFF)) <= WITHIN):
+        for place in np.flatnonzero(
+            np.bitwise_count(marks ^ np.uint64(mark & 0xFFFF_FFFF_FFFF_FFFF)) <= WITHIN
+        ).tolist():
             near.append((text, known[place], distance(mark, simhash(known[place]))))
         here = pieces(text)
         shared = Counter(place for piece in here for place in holding.get(piece, ()))
