@@ -82,6 +82,9 @@ def layout(view: View, address_query: str) -> Any:
                     html.Button(t("newer"), id="explore-newer", className="button small", hidden=True),
                     html.Span(className="spring"),
                     dcc.Link(t("clear"), href="/explore", className="quiet"),
+                    dcc.Link(
+                        t("to_label"), href="/explore?pick=label", className="button small", title=t("to_label_hint")
+                    ),
                     html.A(
                         f"↓ {t('export')}",
                         id="explore-export",
@@ -114,12 +117,13 @@ def layout(view: View, address_query: str) -> Any:
                 className="explore-body",
             ),
             dcc.Store(id="explore-doc", data=given.get("doc", "")),
+            dcc.Store(id="explore-pick", data=query.one_of(given.get("pick"), ("label",))),
             dcc.Store(id="explore-seen"),
             dcc.Store(id="explore-cursor"),
             dcc.Store(id="explore-paged", data=False),
             dcc.Store(id="explore-sink"),
         ],
-        className="explore",
+        className="explore picking" if given.get("pick") == "label" else "explore",
     )
 
 
@@ -131,6 +135,7 @@ def register(app: Dash, context: Context) -> None:
         Output("explore-sink", "data"),
         *filters,
         Input("explore-doc", "data"),
+        Input("explore-pick", "data"),
     )
     app.clientside_callback(
         ClientsideFunction("bellwether", "fresh"),
@@ -151,8 +156,12 @@ def register(app: Dash, context: Context) -> None:
         Output("explore-export", "href"),
         Input("explore-seen", "data"),
         *filters,
+        State("explore-pick", "data"),
     )
-    def fill(_seen: str, *values: str | None) -> Any:
+    def fill(_seen: str, *given_values: str | None) -> Any:
+        *values, pick = given_values
+        if pick:  # `to_label` fills the list
+            return (no_update,) * 6
         view = context.view()
         given = dict(zip(search.FIELDS, values, strict=True))
         try:
@@ -166,7 +175,7 @@ def register(app: Dash, context: Context) -> None:
             return empty(view.t("bad_time")), "", True, None, False, no_update
         shown = found[:_PAGE]
         return (
-            [_item(view, item, wanted) for item in shown] or _nothing(view, given),
+            [listed(view, item, wanted) for item in shown] or _nothing(view, given),
             _number(view, number),
             len(found) <= _PAGE,
             _cursor(shown),
@@ -194,7 +203,7 @@ def register(app: Dash, context: Context) -> None:
             wanted = search.meant(given, context.names, curves.extent(connection))
             found = documents.page(connection, wanted, limit=_PAGE + 1, before=before)
         more = Patch()
-        more.extend([_item(view, item, wanted) for item in found[:_PAGE]])
+        more.extend([listed(view, item, wanted) for item in found[:_PAGE]])
         return more, len(found) <= _PAGE, _cursor(found[:_PAGE]), True
 
     @app.callback(
@@ -255,7 +264,8 @@ def register(app: Dash, context: Context) -> None:
         return document.panel(view, found, query.clean(words)), False, "explore-body open"
 
 
-def _item(view: View, item: Found, wanted: Filter) -> Any:
+def listed(view: View, item: Found, wanted: Filter, reason: Any = None) -> Any:
+    """A document in the list; `reason` is why it stands there, where that is not the filter."""
     words = wanted.words
     text = item.text if item.text != item.title else ""
     # Who looks for a company is shown the sentiment toward it.
@@ -268,6 +278,7 @@ def _item(view: View, item: Found, wanted: Filter) -> Any:
                     html.Span(item.source, className="source"),
                     html.Span(view.t(f"kind_{item.kind}"), className="muted"),
                     html.Span(view.language(item.lang), className="muted"),
+                    reason,
                     html.Span(className="spring"),
                     label_chip(view, score.label, getattr(score, score.label) if score.label else None),
                 ],

@@ -178,6 +178,7 @@ def _as_candidate(one: Settled) -> Candidate:
         "",
         one.published_at,
         "",
+        "",
         one.lang,
         one.title,
         one.text,

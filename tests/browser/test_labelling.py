@@ -124,3 +124,28 @@ def test_document_that_is_gone_says_so(page: Page, serve: Serve, two: Database, 
     page.locator(".label-buttons button").first.click()
     expect(page.locator("#label-message")).to_contain_text("no longer in the record")
     assert given(two) == {}
+
+
+def test_list_of_what_to_label_leads_from_one_to_the_next(
+    page: Page, serve: Serve, record: Database, now: datetime
+) -> None:
+    address = serve(record)
+    page.goto(f"{address}/explore")
+    page.get_by_role("link", name="To label").click()
+    expect(page.locator(".document")).to_have_count(20)
+    expect(page.locator("#explore-count")).to_contain_text("20 documents worth a label")
+    expect(page.locator(".document .chip", has_text="behind an alert").first).to_be_visible()
+    expect(page.get_by_label("Search")).to_be_hidden()
+    page.locator(".document button").first.click()
+    page.get_by_role("button", name="Sentiment: Negative", exact=True).click()
+    expect(page.locator("#label-message")).to_have_text("Saved. Thank you.")
+    first = page.locator(".document").first.inner_text()
+    # News does not move the list; asked for again it is another one.
+    feed.write(record, [feed.document("fresh", now, "Granite bridge tolls doubled overnight")])
+    page.wait_for_timeout(1000)
+    assert page.locator(".document").first.inner_text() == first
+    page.goto(page.url.split("&doc")[0])
+    expect(page.locator(".document")).to_have_count(20)
+    assert first not in page.locator(".document").all_inner_texts()
+    page.get_by_text("Clear filters").click()
+    expect(page.locator(".document")).to_have_count(40)

@@ -14,7 +14,7 @@ from monitor.documents import Label, Series
 
 _KEYS = 1 << 128
 _COLUMNS = (
-    "d.key, d.id, d.published_at, d.source, d.lang, d.title, d.text, d.companies, d.fingerprint, s.model, s.label, "
+    "d.key, d.id, d.published_at, d.source, d.kind, d.lang, d.title, d.text, d.companies, d.fingerprint, s.model, s.label, "
     "s.negative, s.neutral, s.positive, s.topics, s.topic_probabilities"
 )
 _LATEST = (
@@ -31,6 +31,7 @@ class Candidate:
     id: str
     published_at: datetime
     source: str
+    kind: str
     lang: str
     title: str
     text: str
@@ -117,4 +118,4 @@ def raised(connection: Connection, since: datetime) -> list[Raised]:
 
 def _read(connection: Connection, rest: str, values: dict[str, Any]) -> list[Candidate]:
     rows = connection.execute(text(f"SELECT {_COLUMNS} FROM documents d {_LATEST} {rest}"), values)
-    return [Candidate(*(*row[:7], tuple(row[7]), *row[8:14], tuple(row[14]), tuple(row[15]))) for row in rows]
+    return [Candidate(*(*row[:8], tuple(row[8]), *row[9:15], tuple(row[15]), tuple(row[16]))) for row in rows]
