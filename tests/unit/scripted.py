@@ -37,7 +37,9 @@ class Script:
         )
 
 
-def scripted(says: Says, *, languages: tuple[str, ...] = ("en",), version: str = "1.0.0") -> Bundle:
+def scripted(
+    says: Says, *, languages: tuple[str, ...] = ("en",), version: str = "1.0.0", toward: bool = True
+) -> Bundle:
     """A bundle with temperature 1 and thresholds of one half that says what `says` tells it."""
     manifest = Manifest(
         format=1,
@@ -51,6 +53,7 @@ def scripted(says: Says, *, languages: tuple[str, ...] = ("en",), version: str =
         thresholds=dict.fromkeys(TOPICS, 0.5),
         files={},
         ngrams=Ngrams(1, 2, 256),
+        toward=toward,
     )
     return Bundle(manifest, Path("scripted"), Script(says))
 

@@ -75,7 +75,7 @@ def test_sentiment_toward_each_of_several_entities() -> None:
         Example("Bolt alone", "en", entities=(("Bolt", None),)),
         Example("Acme ruins Bolt", "en", entities=(("Acme", False), ("Bolt", True))),
     ]
-    assert [pair.text for pair in pairs(examples)][:2] == [
+    assert [pair.text for pair in pairs(examples, marked=True)][:2] == [
         "[this company] gains on [another company]",
         "[another company] gains on [this company]",
     ]
@@ -86,6 +86,14 @@ def test_sentiment_toward_each_of_several_entities() -> None:
     bad = report["toward_bad"]
     assert (bad["pairs"], bad["accuracy"], bad["f1"], bad["disagreeing"]["f1"]) == (2, 1.0, 1.0, 1.0)
     assert "sentiment" not in report
+    # A bundle that was not taught marked texts says of everyone what it says of the text, as the service has it.
+    plain = evaluate_examples(scripted(by_words, toward=False), examples, load_taxonomy())["toward"]
+    assert plain["disagreeing"]["accuracy"] == 0.5
+
+
+def test_text_about_one_entity_alone_is_asked_as_it_is() -> None:
+    examples = [Example("Acme gains", "en", entities=(("Acme", "positive"),))]
+    assert [pair.text for pair in pairs(examples, marked=True)] == ["Acme gains"]
 
 
 def test_bad_against_good_leaves_neutral_texts_out() -> None:

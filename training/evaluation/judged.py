@@ -109,7 +109,7 @@ def _topics(answers: Answers, examples: Sequence[Example], taxonomy: Taxonomy, t
 
 
 def _toward(answers: Answers, examples: Sequence[Example]) -> Mapping[str, Judged]:
-    named = pairs(examples)
+    named = pairs(examples, marked=answers.manifest.toward)
     labelled = [pair for pair in named if not isinstance(pair.label, bool)]
     truth = np.array([LABELS.index(pair.label) for pair in labelled], np.int64)
     rows = np.array([pair.row for pair in labelled], np.int64)

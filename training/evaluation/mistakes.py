@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -18,43 +20,67 @@ SHOWN = 20
 CARD_SHOWN, CARD_LENGTH = 5, 120
 
 
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """A wrong answer.
+
+    Attributes:
+        row: the place of its example.
+        text: what was asked: the example's text, marked for an entity where it is about one.
+        probability: the model's for what it said.
+    """
+
+    row: int
+    task: str
+    text: str
+    meant: str
+    said: str
+    probability: float
+
+
 def mistakes(answers: Answers, examples: Sequence[Example], taxonomy: Taxonomy) -> list[dict[str, Any]]:
-    """The worst mistakes of a file, the surest first: `task`, `text` (marked for an entity where it is about one),
-    `is`, `said` and `probability`, the model's for what it said."""
-    found: list[tuple[float, str, str, str, str]] = []
-    rows = [example for example in examples if example.sentiment is not None]
-    labels = [(example.text, example.sentiment, "sentiment") for example in rows]
-    labels += [(pair.text, pair.label, "toward") for pair in pairs(examples) if not isinstance(pair.label, bool)]
-    if labels:
-        probability = answers.sentiment([text for text, _, _ in labels])
-        said = answers.said([text for text, _, _ in labels])
-        for row, (text, label, task) in enumerate(labels):
-            if LABELS[said[row]] != label:
-                found.append((float(probability[row, said[row]]), task, text, str(label), LABELS[said[row]]))
-    found += _topics(answers, examples, taxonomy)
-    found.sort(key=lambda row: (-row[0], row[2]))
+    """The worst mistakes of a file, the surest first: `task`, `text`, `is`, `said` and `probability`.
+
+    Of several mistakes on one text only the surest stands there.
+    """
+    found = [*_sentiment(answers, examples), *_topics(answers, examples, taxonomy)]
+    found.sort(key=lambda mistake: (-mistake.probability, mistake.row))
+    first: dict[int, Mistake] = {}
+    for mistake in found:
+        first.setdefault(mistake.row, mistake)
     return [
-        {"task": task, "text": text, "is": label, "said": said_, "probability": sure}
-        for sure, task, text, label, said_ in found[:SHOWN]
+        {"task": one.task, "text": one.text, "is": one.meant, "said": one.said, "probability": one.probability}
+        for one in islice(first.values(), SHOWN)
     ]
 
 
-def _topics(
-    answers: Answers, examples: Sequence[Example], taxonomy: Taxonomy
-) -> list[tuple[float, str, str, str, str]]:
+def _sentiment(answers: Answers, examples: Sequence[Example]) -> Iterator[Mistake]:
+    labels: list[tuple[int, str, str, str]] = [
+        (row, "sentiment", example.text, example.sentiment)
+        for row, example in enumerate(examples)
+        if example.sentiment is not None
+    ]
+    for pair in pairs(examples, marked=answers.manifest.toward):
+        if not isinstance(pair.label, bool):
+            labels.append((pair.row, "toward", pair.text, pair.label))
+    texts = [text for _, _, text, _ in labels]
+    for (row, task, text, meant), said, three in zip(
+        labels, answers.said(texts).tolist(), answers.sentiment(texts).tolist(), strict=True
+    ):
+        if LABELS[said] != meant:
+            yield Mistake(row, task, text, meant, LABELS[said], three[said])
+
+
+def _topics(answers: Answers, examples: Sequence[Example], taxonomy: Taxonomy) -> Iterator[Mistake]:
     order = answers.manifest.topics
     labels = read_topics(examples, taxonomy, order)
-    if not len(labels.rows):
-        return []
     texts = [examples[row].text for row in labels.rows]
     probability = np.where(labels.asked, answers.topics(texts), -1.0)
-    likely = probability.argmax(1)
-    found = []
-    for row, text in enumerate(texts):
-        if labels.truth[row].any() and not labels.truth[row, likely[row]]:
-            meant = ", ".join(order[place] for place in np.flatnonzero(labels.truth[row]))
-            found.append((float(probability[row, likely[row]]), "topics", text, meant, order[likely[row]]))
-    return found
+    for row, text, truth, sure in zip(labels.rows.tolist(), texts, labels.truth, probability, strict=True):
+        likely = int(sure.argmax())
+        if truth.any() and not truth[likely]:
+            meant = ", ".join(order[place] for place in np.flatnonzero(truth))
+            yield Mistake(row, "topics", text, meant, order[likely], float(sure[likely]))
 
 
 def shortened(text: str, length: int = CARD_LENGTH) -> str:

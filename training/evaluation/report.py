@@ -20,6 +20,8 @@ from training.evaluation.probes import (
     speed_section,
 )
 
+_FEW = 10
+"""Slices with fewer answers are left out of the pictures."""
 _STYLE = Path(__file__).with_name("report.css")
 
 
@@ -186,7 +188,7 @@ def _slices(rows: Sequence[Mapping[str, Any]], whole: Mapping[str, float | None]
                 row["weak"],
             )
             for row in rows
-            if row["task"] == task
+            if row["task"] == task and row["answers"] >= _FEW
         ]
         if chosen:
             parts.append((title, bars(chosen, title=f"accuracy by slice, {title}", mark=whole.get(task))))

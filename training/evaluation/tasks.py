@@ -29,7 +29,7 @@ from training.evaluation.toward import Pair, pairs
 
 def texts_to_ask(examples: Sequence[Example]) -> list[str]:
     """Every text a report on these examples needs an answer to, those marked for an entity too."""
-    return [example.text for example in examples] + [pair.text for pair in pairs(examples)]
+    return [example.text for example in examples] + [pair.text for pair in pairs(examples, marked=True)]
 
 
 def evaluate_examples(bundle: Bundle, examples: Sequence[Example], taxonomy: Taxonomy) -> dict[str, Any]:
@@ -53,7 +53,7 @@ def report(answers: Answers, examples: Sequence[Example], taxonomy: Taxonomy) ->
     if rows:
         said = answers.said([example.text for example in rows]) == NEGATIVE
         found["negative"] = yes_or_no(said, np.array([example.negative for example in rows], bool))
-    named = pairs(examples)
+    named = pairs(examples, marked=answers.manifest.toward)
     labelled = [pair for pair in named if not isinstance(pair.label, bool)]
     if labelled:
         found["toward"] = toward_report(answers, labelled)

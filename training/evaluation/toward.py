@@ -1,4 +1,8 @@
-"""Sentiment toward entities: the labelled (text, entity) pairs of a file and the marked texts they are asked by."""
+"""Sentiment toward entities: the labelled (text, entity) pairs of a file and the texts they are asked by.
+
+As in the service: a text that names several entities is marked for each of them, if the bundle was taught such texts;
+else the sentiment of the whole text is what is said of everyone in it.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +20,7 @@ class Pair:
 
     Attributes:
         row: the place of its example.
-        text: the example's text marked for the entity, as the model is asked.
+        text: what the model is asked: the example's text, marked for the entity where it names others.
         label: the sentiment toward it; True for bad and False for not bad where only that is known.
         disagrees: whether another entity of the same text is labelled otherwise.
     """
@@ -28,8 +32,12 @@ class Pair:
     disagrees: bool
 
 
-def pairs(examples: Sequence[Example]) -> list[Pair]:
-    """Every (text, entity) pair that has a label, in order."""
+def pairs(examples: Sequence[Example], *, marked: bool) -> list[Pair]:
+    """Every (text, entity) pair that has a label, in order.
+
+    Args:
+        marked: whether the bundle reads marked texts (`Manifest.toward`).
+    """
     found = []
     for row, example in enumerate(examples):
         labelled = [(name, label) for name, label in example.entities if label is not None]
@@ -38,5 +46,7 @@ def pairs(examples: Sequence[Example]) -> list[Pair]:
         spans = mentions(example.text, [name for name, _ in example.entities])
         disagrees = len({label for _, label in labelled}) > 1
         for name, label in labelled:
-            found.append(Pair(row, name, aimed(example.text, spans, name, example.lang), label, disagrees))
+            alone = not marked or len(example.entities) < 2
+            text = example.text if alone else aimed(example.text, spans, name, example.lang)
+            found.append(Pair(row, name, text, label, disagrees))
     return found
