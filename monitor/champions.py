@@ -5,15 +5,19 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from monitor.errors import DatabaseUnavailable
 from monitor.settings import Settings
 from monitor.store.database import Database
 from monitor.store.queries import models
 from monitor.store.queries.models import Active
 from monitor.understand.lineup import Lineup, Seat, shipped, standing
+
+log = logging.getLogger(__name__)
 
 
 def registry_folder(settings: Settings) -> Path:
@@ -70,3 +74,17 @@ def lineup(settings: Settings, database: Database) -> Lineup:
     """Who reads what now. `database` may be any record; the registry of the live one is asked."""
     with registry_of(settings, database) as registry:
         return lineup_of(settings, ask(settings, registry))
+
+
+def lineup_without_record(settings: Settings) -> Lineup:
+    """Who reads what, for commands that need no record: the registry is asked only where there is one, and in reach."""
+    if settings.engine.bundles or (settings.database.url is None and not (settings.data.dir / "postgres").is_dir()):
+        return standing(settings.engine)
+    database = Database(settings)
+    try:
+        return lineup(settings, database)
+    except DatabaseUnavailable as error:
+        log.warning("the registry was not asked, so the bundles that ship read: %s", error)
+        return standing(settings.engine)
+    finally:
+        database.close()

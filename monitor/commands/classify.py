@@ -6,6 +6,7 @@ import contextlib
 import json
 import sys
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import IO, TYPE_CHECKING, Any, BinaryIO
 
 import click
 
+from monitor.champions import lineup_without_record
 from monitor.documents import Document, Sentiment, Understanding
 from monitor.errors import ArchiveError, InputError
 from monitor.progress import progress
@@ -39,7 +41,7 @@ def classify(file: str, out: str | None, model: tuple[str, ...]) -> None:
     or .zst; - is standard input. To each line are added lang, sentiment, topics, companies and model; where a
     text concerns several companies and the model tells them apart, also companies_sentiment: the sentiment toward
     each, by symbol. A line that cannot be used comes back as {"error": …, "line": N}, the rest goes on, and the
-    exit status is 1.
+    exit status is 1. The champions of the registry read (see `bellwether models`), or the folders of --model.
 
     \b
     echo '{"text": "Halvern Bank halts withdrawals"}' | bellwether classify
@@ -49,7 +51,7 @@ def classify(file: str, out: str | None, model: tuple[str, ...]) -> None:
         lines, size, position = _open(stack, file)
         from monitor.understand.reader import Reader
 
-        reader = Reader(settings.engine)
+        reader = Reader(settings.engine, replace(lineup_without_record(settings), shadows=()))
         sink: IO[str] = stack.enter_context(Path(out).open("w", encoding="utf-8")) if out else sys.stdout
         bar = stack.enter_context(progress("classify", size)) if size else None
         done = failed = 0
