@@ -17,7 +17,7 @@ from monitor.settings import EngineSettings
 from monitor.understand.bundle import SHIPPED, Bundle, load_bundle
 from monitor.understand.engine import Engine, Scored, decide
 from monitor.understand.manifest import read_manifest
-from monitor.understand.runtimes.pytorch import MAX_WINDOWS
+from monitor.understand.runtimes.windows import MAX_WINDOWS
 from tests.unit.models import TOPICS, WORDS, make_bundle, make_encoder
 
 ODD = [

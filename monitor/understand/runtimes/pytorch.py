@@ -17,7 +17,6 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,9 +27,9 @@ from safetensors.torch import load_file
 
 from monitor.errors import BundleError, SettingsError
 from monitor.understand.network import Network
-from monitor.understand.normalise import normalise
 from monitor.understand.runtimes import Logits
 from monitor.understand.runtimes.packed import pack
+from monitor.understand.runtimes.windows import Splitter
 from monitor.understand.stored import build
 
 if TYPE_CHECKING:
@@ -42,11 +41,8 @@ log = logging.getLogger(__name__)
 
 STEP = 8
 """Windows are padded to a multiple of this many tokens."""
-MAX_WINDOWS = 16
-"""A text is read as far as this many windows reach (2,016 tokens at 128 a window); the rest is not looked at."""
 CPU_TOKENS = 256
 """Padded tokens of a pass on a CPU: more is not faster there, and would waste more on filling."""
-_CHARS_A_TOKEN = 16
 
 
 class EncoderRuntime:
@@ -68,10 +64,7 @@ class EncoderRuntime:
         self._half = device.type == "cuda"
         if self._half:
             self.network.encoder.to(torch.bfloat16)
-        self._tokenizer = tokenizer
-        self._prefix, self._suffix = _frame(tokenizer)
-        self._room = max_tokens - len(self._prefix) - len(self._suffix)
-        self._max_chars = MAX_WINDOWS * max_tokens * _CHARS_A_TOKEN
+        self._splitter = Splitter(tokenizer, max_tokens)
         self._max_tokens = max_tokens
         self._pad = pad
         self._tokens = tokens if self._half else min(tokens, CPU_TOKENS)
@@ -87,25 +80,12 @@ class EncoderRuntime:
         if manifest.encoder is None:
             raise ValueError("no encoder named")
         where = _device(device)
-        tensors = load_file(folder / "weights.safetensors")
-        taught = {
-            name.removeprefix("encoder."): tensors.pop(name) for name in list(tensors) if name.startswith("encoder.")
-        }
-        encoder, tokenizer = build(folder, manifest.encoder, taught)
-        network = Network(encoder, pooling=manifest.encoder.pooling, topics=len(manifest.topics))
-        heads = {"sentiment.weight", "sentiment.bias", "topics.weight", "topics.bias"}
-        if set(tensors) != heads:
-            raise ValueError(f"tensors {sorted(set(tensors) ^ heads)} missing or unknown")
-        network.load_state_dict({name: value.float() for name, value in tensors.items()}, strict=False)
-        longest = int(getattr(encoder.config, "max_position_embeddings", manifest.encoder.max_tokens))
-        if manifest.encoder.max_tokens > longest:
-            raise BundleError(f"{folder}: max_tokens is over the {longest} positions of its encoder (engine.bundles)")
-        pad = int(getattr(encoder.config, "pad_token_id", 0) or 0)
+        network, tokenizer = read_network(folder, manifest)
         return cls(
             network,
             tokenizer,
             max_tokens=manifest.encoder.max_tokens,
-            pad=pad,
+            pad=padding(network),
             device=where,
             threads=threads,
             tokens=tokens,
@@ -113,7 +93,7 @@ class EncoderRuntime:
 
     def logits(self, texts: Sequence[str]) -> Logits:
         """Logits of each text; a long one is split into windows of about equal length, at most MAX_WINDOWS."""
-        windows, starts, weights = self._windows(texts)
+        windows, starts, weights = self._splitter.split(texts)
         # The same window twice (a retweet, a syndicated copy) is computed once.
         place: dict[tuple[int, ...], int] = {}
         rows = np.array([place.setdefault(window, len(place)) for window in windows], np.int64)
@@ -122,22 +102,7 @@ class EncoderRuntime:
 
     def tokens(self, texts: Sequence[str]) -> int:
         """How many tokens are read of these texts, special ones included."""
-        return sum(map(len, self._windows(texts)[0]))
-
-    def _windows(self, texts: Sequence[str]) -> tuple[list[tuple[int, ...]], NDArray[np.int64], NDArray[np.float64]]:
-        cut = [normalise(text[: 4 * self._max_chars])[: self._max_chars] for text in texts]
-        windows: list[tuple[int, ...]] = []
-        starts = np.empty(len(texts), np.int64)
-        weights: list[float] = []
-        for index, encoding in enumerate(self._tokenizer.encode_batch_fast(cut, add_special_tokens=False)):
-            starts[index] = len(windows)
-            ids = encoding.ids[: MAX_WINDOWS * self._room]
-            parts = max(1, -(-len(ids) // self._room))
-            bounds = [len(ids) * part // parts for part in range(parts + 1)]
-            for begin, end in pairwise(bounds):
-                windows.append((*self._prefix, *ids[begin:end], *self._suffix))
-                weights.append((end - begin) / len(ids) if ids else 1.0)
-        return windows, starts, np.array(weights)
+        return sum(map(len, self._splitter.split(texts)[0]))
 
     def _pooled(self, windows: Sequence[tuple[int, ...]]) -> NDArray[np.float32]:
         """Pooled states (windows, hidden) of token ids."""
@@ -164,7 +129,7 @@ class EncoderRuntime:
     def _forward(self, windows: Sequence[tuple[int, ...]], rows: int, length: int) -> NDArray[np.float32]:
         ids = np.full((rows, length), self._pad, np.int64)
         mask = np.zeros((rows, length), np.int64)
-        empty = (*self._prefix, *self._suffix)
+        empty = (*self._splitter.prefix, *self._splitter.suffix)
         for row in range(rows):
             window = windows[row] if row < len(windows) else empty
             ids[row, : len(window)] = window
@@ -186,14 +151,32 @@ class EncoderRuntime:
         return sentiment[:count], topics[:count]
 
 
-def _frame(tokenizer: Tokenizer) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """The special tokens the tokenizer puts before and after a text."""
-    plain = tokenizer.encode("a", add_special_tokens=False).ids
-    framed = tokenizer.encode("a").ids
-    for begin in range(len(framed) - len(plain) + 1):
-        if framed[begin : begin + len(plain)] == plain:
-            return tuple(framed[:begin]), tuple(framed[begin + len(plain) :])
-    raise ValueError("the tokenizer changes a text when it frames it")
+def read_network(folder: Path, manifest: Manifest) -> tuple[Network, Tokenizer]:
+    """The network of a checked encoder bundle, in float32 and eval mode, and its tokenizer.
+
+    Raises:
+        BundleError: its encoder cannot be had or does not fit.
+        KeyError, ValueError: its tensors do not fit.
+    """
+    if manifest.encoder is None:
+        raise ValueError("no encoder named")
+    tensors = load_file(folder / "weights.safetensors")
+    taught = {name.removeprefix("encoder."): tensors.pop(name) for name in list(tensors) if name.startswith("encoder.")}
+    encoder, tokenizer = build(folder, manifest.encoder, taught)
+    network = Network(encoder, pooling=manifest.encoder.pooling, topics=len(manifest.topics))
+    heads = {"sentiment.weight", "sentiment.bias", "topics.weight", "topics.bias"}
+    if set(tensors) != heads:
+        raise ValueError(f"tensors {sorted(set(tensors) ^ heads)} missing or unknown")
+    network.load_state_dict({name: value.float() for name, value in tensors.items()}, strict=False)
+    longest = int(getattr(encoder.config, "max_position_embeddings", manifest.encoder.max_tokens))
+    if manifest.encoder.max_tokens > longest:
+        raise BundleError(f"{folder}: max_tokens is over the {longest} positions of its encoder (engine.bundles)")
+    return network.eval(), tokenizer
+
+
+def padding(network: Network) -> int:
+    """The id of the token that fills up."""
+    return int(getattr(network.encoder.config, "pad_token_id", 0) or 0)
 
 
 def _call(compute: Callable[[], NDArray[np.float32]]) -> NDArray[np.float32]:
