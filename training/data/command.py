@@ -135,9 +135,10 @@ def _of_file(file: File, what: str = "") -> Iterator[str]:
         yield f"  negative or not: {facts['negative']:,} and {facts['not_negative']:,}"
     if facts["entities"]:
         yield f"  entities: {facts['entities']:,}"
-    yield f"  languages: {_counts(facts['languages'])}"
-    long = facts["characters"]
-    yield f"  characters: median {long['median']:,}, 95 % at most {long['most']:,}, longest {long['longest']:,}"
+    if file.examples:
+        long = facts["characters"]
+        yield f"  languages: {_counts(facts['languages'])}"
+        yield f"  characters: median {long['median']:,}, 95 % at most {long['most']:,}, longest {long['longest']:,}"
     if facts["dated"]:
         yield f"  with published_at: {facts['dated']:,}"
     for note, count in facts["notes"].items():

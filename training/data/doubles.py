@@ -116,13 +116,19 @@ def conflicts(examples: Sequence[Example], *, near: bool = False) -> list[Confli
 
 
 def _conflicts(examples: Sequence[Example]) -> Iterator[Conflict]:
-    first: dict[tuple[str, str | None], dict[str, tuple[Any, Example]]] = {}
+    first: dict[tuple[str, str | None], Example] = {}
+    # What was said of a text, and by which example, is kept only for texts that come again: of a million few do.
+    known: dict[tuple[str, str | None], dict[str, tuple[Any, Example]]] = {}
     for example in examples:
-        known = first.setdefault((fingerprint(example.text), example.target), {})
+        key = (fingerprint(example.text), example.target)
+        one = first.setdefault(key, example)
+        if one is example:
+            continue
+        said_before = known.setdefault(key, {what: (said, one) for what, said in _labels(one).items()})
         for what, said in _labels(example).items():
-            before, one = known.setdefault(what, (said, example))
+            before, earlier = said_before.setdefault(what, (said, example))
             if before != said:
-                yield Conflict(what, one, example, False)
+                yield Conflict(what, earlier, example, False)
 
 
 def _near_conflicts(examples: Sequence[Example]) -> Iterator[Conflict]:

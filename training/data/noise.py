@@ -216,7 +216,7 @@ def _fitted(known: Any, labels: Classes, unknown: Any, classes: int, seed: int) 
     """Probabilities of the unknown rows, shape (rows, classes), by logistic regression learned from the known."""
     from sklearn.linear_model import SGDClassifier
 
-    model = SGDClassifier(loss="log_loss", alpha=1e-4, max_iter=30, tol=1e-3, average=True, random_state=seed)
+    model = SGDClassifier(loss="log_loss", alpha=1e-4, max_iter=20, tol=None, average=True, random_state=seed)
     model.fit(known, labels)
     found = np.zeros((unknown.shape[0], classes))
     found[:, model.classes_] = model.predict_proba(unknown)
