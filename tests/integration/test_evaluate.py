@@ -17,7 +17,7 @@ from monitor.documents import LABELS
 from monitor.errors import BundleError, InputError
 from monitor.understand.bundle import load_bundle
 from monitor.understand.encoders import sha256
-from tests.unit.models import make_bundle, make_encoder
+from tests.unit.models import TOPICS, make_bundle, make_encoder
 from training.card import CARD
 from training.evaluation.command import evaluate
 
@@ -40,11 +40,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     texts = [
         f"{word} {other} x{n}" for n in range(20) for word in ("profit", "loss", "deal") for other in ("oil", "bank")
     ]
-    said, _ = load_bundle(root / "one", device="cpu").probabilities(texts)
+    said, about = load_bundle(root / "one", device="cpu").probabilities(texts)
     # What the first bundle says is right in this file, except where no model could be right.
     rows: list[dict[str, Any]] = [
-        {"text": text, "lang": "en", "sentiment": LABELS[place], "topics": ["earnings"]}
-        for text, place in zip(texts, said.argmax(1).tolist(), strict=True)
+        {"text": text, "lang": "en", "sentiment": LABELS[place], "topics": [TOPICS[topic]]}
+        for text, place, topic in zip(texts, said.argmax(1).tolist(), about.argmax(1).tolist(), strict=True)
     ]
     rows.append({"text": NASTY, "sentiment": LABELS[(rows[0]["sentiment"] == "negative") + 0], "topics": ["dividend"]})
     rows.append(
