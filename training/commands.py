@@ -22,6 +22,7 @@ def train(recipe: str, data: Path, out: Path, topics: Path | None, settings: tup
     """
     from monitor.understand.topics import load_taxonomy
     from training.evaluation.summary import summary_line
+    from training.notes import sections
     from training.recipe import read_recipe
     from training.run import run
 
@@ -35,3 +36,5 @@ def train(recipe: str, data: Path, out: Path, topics: Path | None, settings: tup
     click.echo(f"{bundle.manifest.model} is in {out}")
     for name, metrics in bundle.manifest.metrics.items():
         click.echo(f"  {name}: {summary_line(metrics)}")
+    for line in sections(bundle, "Ensemble", "What it forgot"):
+        click.echo(line)

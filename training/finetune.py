@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -46,10 +46,18 @@ class Lesson:
     advice: Advice | None = None
 
 
-def fine_tune(recipe: Recipe, lesson: Lesson, encoder_folder: Path, workplace: Path) -> Network:
+def fine_tune(
+    recipe: Recipe,
+    lesson: Lesson,
+    encoder_folder: Path,
+    workplace: Path,
+    *,
+    heads: Mapping[str, torch.Tensor] | None = None,
+) -> Network:
     """Teach the encoder of a folder by the recipe; the network as it was at its best look.
 
     Args:
+        heads: weights and biases the heads begin at; None: random ones.
         workplace: checkpoints (`checkpoints/`) and TensorBoard's record (`tensorboard/`) go there; a run that was cut
             off goes on from the last checkpoint.
 
@@ -82,6 +90,8 @@ def fine_tune(recipe: Recipe, lesson: Lesson, encoder_folder: Path, workplace: P
         topics=len(lesson.topics),
         dropout=plan.dropout,
     )
+    if heads is not None:
+        network.load_state_dict(dict(heads), strict=False)
     sentiments = torch.tensor([LABELS.index(row.sentiment) for row in lesson.taught if row.sentiment])
     model = Objective(
         network,

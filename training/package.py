@@ -17,6 +17,7 @@ from monitor.understand.topics import Taxonomy
 from training.calibrate import calibrated
 from training.card import CARD, HELD_OUT, write_card, write_manifest
 from training.corpus import Corpus, path_of
+from training.data.examples import Example
 from training.data.reading import read_examples
 from training.evaluation.examination import Scope, examine
 from training.evaluation.judged import among_their_own
@@ -67,7 +68,18 @@ def package(
     )
     write_manifest(out, manifest)
     bundle = calibrated(load_bundle(out), corpus.held)
-    files = {HELD_OUT: corpus.held}
+    files = {HELD_OUT: corpus.held, **tested(recipe, data)}
+    examination = examine(bundle, files, taxonomy, Watchlist.load(), scope=Scope(speed=False))
+    manifest = replace(bundle.manifest, metrics=metrics(examination))
+    write_card(out, recipe, manifest, corpus, examination, taxonomy)
+    manifest = replace(manifest, files={name: sha256(out / name) for name in (*kept, CARD)})
+    write_manifest(out, manifest)
+    return replace(bundle, manifest=manifest)
+
+
+def tested(recipe: Recipe, data: Path) -> dict[str, Sequence[Example]]:
+    """The recipe's test files that are there, name → examples."""
+    files: dict[str, Sequence[Example]] = {}
     for file in recipe.test:
         path = path_of(data, file.file)
         if path.is_file():
@@ -75,12 +87,7 @@ def package(
             files[file.file] = rows if file.exhaustive else among_their_own(rows)
         else:
             log.warning("%s is not in %s: not measured on it", file.file, data)
-    examination = examine(bundle, files, taxonomy, Watchlist.load(), scope=Scope(speed=False))
-    manifest = replace(bundle.manifest, metrics=metrics(examination))
-    write_card(out, recipe, manifest, corpus, examination, taxonomy)
-    manifest = replace(manifest, files={name: sha256(out / name) for name in (*kept, CARD)})
-    write_manifest(out, manifest)
-    return replace(bundle, manifest=manifest)
+    return files
 
 
 def _described(recipe: Recipe, data: Path) -> Sequence[TrainingData]:

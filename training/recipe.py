@@ -30,6 +30,7 @@ class DataFile(_Part):
     fields: dict[str, str] = Field(default_factory=dict, description="our name of a field → the file's")
     labels: dict[str, str] = Field(default_factory=dict, description="the file's label → ours")
     exhaustive: bool = Field(True, description="a topic that the file knows and a text lacks is absent from it")
+    old: bool = Field(False, description="the bundle that is gone on from knows it: only a share is taught again")
     quote: bool = Field(False, description="texts of it may be quoted in the model card")
 
 
@@ -123,8 +124,24 @@ class Pretraining(_Part):
 
     epochs: float = Field(0.0, ge=0, description="0: none")
     rate: float = Field(1e-4, gt=0)
-    mask: float = Field(0.15, gt=0, lt=0.9, description="share of the pieces that are hidden")
+    mask: float = Field(0.15, gt=0, lt=0.9, description="share of the words that are hidden")
     batch: int = Field(32, ge=1)
+    max_tokens: int = Field(128, ge=8, description="texts are cut here")
+    save_every: int = Field(0, ge=0, description="steps between checkpoints; 0: ten over the run")
+    labelled: bool = Field(True, description="learn from the labelled texts, too, without their labels")
+
+
+class Continual(_Part):
+    """Going on from a bundle with new texts, without forgetting what it knew."""
+
+    bundle: str = Field("", description="folder of the bundle to go on from; empty: from the encoder")
+    replay: float = Field(0.3, ge=0, lt=1, description="share of the mixture that files marked `old` get; 0: none")
+
+
+class Ensemble(_Part):
+    """Several runs that differ by their seed, and one network of their mean weights."""
+
+    members: int = Field(1, ge=1, le=16, description="runs; 1: no ensemble")
 
 
 class Distillation(_Part):
@@ -184,6 +201,8 @@ class Recipe(_Part):
     augment: Augment = Augment()
     pretrain: Pretraining = Pretraining()
     distil: Distillation = Distillation()
+    continual: Continual = Continual()
+    ensemble: Ensemble = Ensemble()
     storage: Storage = Storage()
     linear: LinearTraining = LinearTraining()
 
@@ -220,10 +239,14 @@ def read_recipe(name: str, settings: Mapping[str, str] | None = None) -> Recipe:
         if first["type"] == "extra_forbidden":
             raise InputError(f"{path}: there is no {where}{_nearest(where)}") from None
         raise InputError(f"{path}: {where}: {first['msg']}") from None
-    if recipe.kind == "encoder" and recipe.encoder is None:
+    if recipe.kind == "encoder" and recipe.encoder is None and not recipe.continual.bundle:
         raise InputError(f"{path}: encoder: a recipe of this kind names the encoder to start from")
     if recipe.storage.form == "adapters" and recipe.tuning.method in ("full", "ia3"):
         raise InputError(f"{path}: storage.form: {recipe.tuning.method} makes no adapters; use delta, whole or auto")
+    if recipe.ensemble.members > 1 and recipe.tuning.method in ("prefix", "prompt"):
+        raise InputError(
+            f"{path}: ensemble.members: the mean of several {recipe.tuning.method}es means nothing; use lora"
+        )
     return recipe
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import logging
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from monitor.errors import InputError
-from monitor.understand.bundle import Bundle
+from monitor.understand.bundle import Bundle, load_bundle
 from monitor.understand.companies import Watchlist
 from monitor.understand.topics import Taxonomy
 from training.augmentation import Changer
@@ -16,8 +18,12 @@ from training.corpus import Corpus, gather, path_of
 from training.data.doubles import fingerprint, without_doubles
 from training.data.examples import Example
 from training.data.reading import read_examples
-from training.package import package
+from training.package import package, tested
 from training.recipe import Recipe
+
+if TYPE_CHECKING:
+    from training.ensemble import Member
+    from training.finetune import Lesson
 
 log = logging.getLogger(__name__)
 
@@ -49,36 +55,83 @@ def run(recipe: Recipe, *, data: Path, out: Path, taxonomy: Taxonomy) -> Bundle:
 
 
 def _encoder_run(recipe: Recipe, corpus: Corpus, data: Path, out: Path, taxonomy: Taxonomy) -> Bundle:
-    from training.bases import base_for
+    from training import continual, ensemble, processes
+    from training.bases import Base, base_for
     from training.distillation import advice_of
     from training.finetune import Lesson, fine_tune
+    from training.notes import noted
+    from training.pretraining import pretrain
     from training.storing import stored
 
     # Checkpoints of another recipe must never be gone on from.
     digest = hashlib.sha256(recipe.model_dump_json().encode()).hexdigest()[:12]
     workplace = out.with_name(out.name + ".run") / digest
-    base = base_for(recipe, [*corpus.taught, *corpus.held], workplace)
-    taught = [*corpus.taught, *_unlabelled(recipe, corpus, data)]
-    lesson = Lesson(
-        taught,
-        corpus.held,
-        corpus.topics,
-        change=_changer(recipe),
-        advice=advice_of(recipe.distil, taught, corpus.topics, workplace),
-    )
-    network = fine_tune(recipe, lesson, base.folder, workplace)
-    tensors, encoder = stored(recipe, network, base, out)
-    bundle = package(recipe, corpus, tensors, data=data, out=out, taxonomy=taxonomy, encoder=encoder)
+    heads = None
+    with processes.in_turn():
+        if recipe.continual.bundle:
+            recipe, known = continual.gone_on(recipe)
+            corpus = continual.mixed(recipe, corpus, known.topics, data)
+            base, heads = continual.opened(Path(recipe.continual.bundle), known, corpus.topics, workplace)
+        else:
+            base = base_for(recipe, [*corpus.taught, *corpus.held], workplace)
+    if recipe.pretrain.epochs:
+        domain = [row.text for row in corpus.taught] if recipe.pretrain.labelled else []
+        domain += [row.text for row in _unlabelled(recipe, corpus, data)]
+        base = Base(pretrain(recipe, base.folder, domain, workplace), own=True, origin=base.public)
+    taught = [*corpus.taught, *(_unlabelled(recipe, corpus, data) if recipe.distil.teachers else [])]
+    with processes.in_turn():
+        advice = advice_of(recipe.distil, taught, corpus.topics, workplace)
+    lesson = Lesson(taught, corpus.held, corpus.topics, change=_changer(recipe), advice=advice)
+    if recipe.ensemble.members > 1:
+        members = ensemble.members_of(recipe, lesson, base, heads, workplace)
+        processes.end_unless_first()
+        bundle = _soup(recipe, lesson, members, corpus, data, out, taxonomy, workplace)
+    else:
+        network = fine_tune(recipe, lesson, base.folder, workplace, heads=heads)
+        processes.end_unless_first()
+        tensors, encoder = stored(recipe, network, base, out)
+        bundle = package(recipe, corpus, tensors, data=data, out=out, taxonomy=taxonomy, encoder=encoder)
+    if recipe.continual.bundle:
+        before = load_bundle(Path(recipe.continual.bundle))
+        found = continual.forgetting(before, bundle, tested(recipe, data), taxonomy)
+        bundle = noted(bundle, "What it forgot", continual.forgetting_lines(found, before.manifest.model))
     record = out.with_name(out.name + ".log")
-    shutil.copytree(workplace / "tensorboard", record, dirs_exist_ok=True)
+    for events in workplace.rglob("tensorboard"):
+        shutil.copytree(events, record / events.parent.relative_to(workplace), dirs_exist_ok=True)
     shutil.rmtree(workplace.parent)
     return bundle
 
 
+def _soup(
+    recipe: Recipe,
+    lesson: Lesson,
+    members: Sequence[Member],
+    corpus: Corpus,
+    data: Path,
+    out: Path,
+    taxonomy: Taxonomy,
+    workplace: Path,
+) -> Bundle:
+    """Bundles of all members (in `OUT.members`) and, in `out`, of their mean weights."""
+    from training import ensemble
+    from training.notes import noted
+
+    best, seeds = ensemble.soup(recipe, lesson, members, workplace)
+    bundles = []
+    for number, member in enumerate([*members, best], 1):
+        place = out if member is best and number > len(members) else out.with_name(out.name + ".members") / str(number)
+        place.mkdir(parents=True, exist_ok=True)
+        if member.encoder.form == "whole":
+            for name in ("config.json", "tokenizer.json"):
+                shutil.copyfile(workplace / "member-1" / name, place / name)
+        tensors, encoder = ensemble.in_bits(recipe, member)
+        bundles.append(package(recipe, corpus, tensors, data=data, out=place, taxonomy=taxonomy, encoder=encoder))
+    *each, bundle = bundles
+    return noted(bundle, "Ensemble", ensemble.ensemble_lines(each, bundle, seeds, tested(recipe, data), taxonomy))
+
+
 def _unlabelled(recipe: Recipe, corpus: Corpus, data: Path) -> list[Example]:
-    """Texts that only teachers speak of; those that are held out or tested are left out."""
-    if not recipe.distil.teachers:
-        return []
+    """The texts of the unlabelled files; those that are taught, held out or tested are left out."""
     seen = {fingerprint(example.text) for example in (*corpus.taught, *corpus.held)}
     for test in recipe.test:
         if path_of(data, test.file).is_file():
