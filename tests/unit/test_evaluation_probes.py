@@ -125,6 +125,8 @@ def test_case_and_punctuation_keep_words_and_links() -> None:
         assert "https://T.co/Ab" in casing(text, random.Random(seed))
         assert "https://T.co/Ab" in punctuation(text, random.Random(seed))
     assert punctuation("利润增长。", random.Random(1)) != "利润增长。"
+    changed = {punctuation("8.18附近,涨2,100点（0.5%）", random.Random(seed)) for seed in range(9)}
+    assert changed == {"8.18附近，涨2,100点（0.5%）。", "8.18附近,涨2,100点(0.5%)。"}
 
 
 def test_company_becomes_another_everywhere_and_in_the_same_form() -> None:

@@ -108,6 +108,7 @@ def test_topics_a_model_was_not_taught_are_counted_apart(tiny: Bundle) -> None:
     report = evaluate_examples(tiny, examples, load_taxonomy())
     assert report["topics"]["texts"] == 2
     assert report["topics"]["not_taught"] == {"china": 1}
+    assert report["topics"]["micro_f1_all_labels"] <= report["topics"]["micro_f1"]
     assert report["topics"]["classes"]["macro"]["texts"] == 1
     assert report["sentiment"]["texts"] == 1
     assert report["negative"]["texts"] == 1

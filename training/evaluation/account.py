@@ -244,7 +244,10 @@ def _classes(name: str, report: Mapping[str, Any], thresholds: Mapping[str, floa
                 )
         found += ["", f"{part['without_topic']:.1%} of the texts reach no threshold."]
         if part["not_taught"]:
-            found.append("Labels not taught: " + ", ".join(f"{label} ({n})" for label, n in part["not_taught"].items()))
+            names = ", ".join(f"{label} ({n})" for label, n in part["not_taught"].items())
+            found.append(
+                f"Labels not taught: {names}; with these as missed micro-F1 {part['micro_f1_all_labels']:.4f}."
+            )
         found.append("")
     return found
 

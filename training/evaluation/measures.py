@@ -28,9 +28,9 @@ def macro_f1(said: NDArray[np.int64], truth: NDArray[np.bool_]) -> float:
     return float(np.mean([counts(said == place, truth[:, place])["f1"] for place in present]))
 
 
-def micro_f1(said: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
-    """F1 over all (text, topic) decisions together."""
-    return 2 * int((said & truth).sum()) / max(1, int(said.sum() + truth.sum()))
+def micro_f1(said: NDArray[np.bool_], truth: NDArray[np.bool_], *, missed: int = 0) -> float:
+    """F1 over all (text, topic) decisions together; `missed` are labels beside `truth` that nobody could say."""
+    return 2 * int((said & truth).sum()) / max(1, int(said.sum() + truth.sum()) + missed)
 
 
 def roc_area(score: NDArray[np.float64], good: NDArray[np.bool_]) -> float | None:

@@ -24,6 +24,8 @@ _ALIKE = [
 _LIKE = {sign: group.replace(sign, "") for group in _ALIKE for sign in group}
 _FULL_WIDTH = str.maketrans(",.!?:;()%", "，。！？：；（）％")
 _HALF_WIDTH = str.maketrans("，。！？：；（）％“”‘’【】", ",.!?:;()%\"\"''[]")
+# The mark in 8.18, 2,100, 0.5% or 21:30 belongs to the number.
+_OUTSIDE_NUMBERS = re.compile(r"(?<!\d)[^\w\s]|[^\w\s](?!\d)(?<!\d%)")
 _CURLY = str.maketrans({"'": "’", '"': "”"})
 
 
@@ -62,7 +64,8 @@ def punctuation(text: str, chance: random.Random) -> str:
     """Curly quotes, full-width marks for half-width ones or the other way round, a full stop added or dropped at the
     end, doubled spaces."""
     if re.search(r"[\u4e00-\u9fff]", text):
-        changed = text.translate(chance.choice([_FULL_WIDTH, _HALF_WIDTH]))
+        table = chance.choice([_FULL_WIDTH, _HALF_WIDTH])
+        changed = _OUTSIDE_NUMBERS.sub(lambda mark: mark[0].translate(table), text)
         changed = changed if _LINK.search(text) is None else text  # a link's marks are its own
         return changed[:-1] if changed[-1:] in ("。", ".") else changed + "。"
     changed = text.translate(_CURLY).replace(" ", "  " if chance.random() < 0.5 else " ")

@@ -162,7 +162,8 @@ def _topics(part: Mapping[str, Any], taxonomy: Taxonomy) -> str:
     note = ""
     if part["not_taught"]:
         names = ", ".join(f"{label} ({count})" for label, count in part["not_taught"].items())
-        note = f'<p class="soft">Labels the model was not taught: {escape(names)}.</p>'
+        note = f'<p class="soft">Labels the model was not taught: {escape(names)}; with these as '
+        note += f"missed the micro-F1 is {part['micro_f1_all_labels']:.4f}.</p>"
     return (
         numbers(told, count=("texts", part["texts"]))
         + note

@@ -9,7 +9,7 @@ from monitor.documents import LABELS
 
 _KEPT = {
     "sentiment": ("accuracy", "macro_f1", "ece", "bad_against_good"),
-    "topics": ("accuracy", "micro_f1", "macro_f1", "macro_f1_of_likeliest", "ece"),
+    "topics": ("accuracy", "micro_f1", "micro_f1_all_labels", "macro_f1", "macro_f1_of_likeliest", "ece"),
     "negative": ("accuracy", "f1"),
     "toward": ("accuracy", "macro_f1", "ece"),
     "toward_bad": ("accuracy", "f1"),
@@ -184,7 +184,8 @@ def _topic_lines(part: Mapping[str, Any]) -> list[str]:
         )
     found += _class_lines(part["classes"])
     if part["not_taught"]:
-        found.append("    not taught: " + ", ".join(f"{label} ({n})" for label, n in part["not_taught"].items()))
+        names = ", ".join(f"{label} ({n})" for label, n in part["not_taught"].items())
+        found.append(f"    not taught: {names}; with these as missed micro-F1 {part['micro_f1_all_labels']:.4f}")
     return found
 
 

@@ -94,8 +94,9 @@ def sentiment_report(probability: NDArray[np.float64], truth: NDArray[np.int64])
 def topics_report(answers: Answers, examples: Sequence[Example], taxonomy: Taxonomy) -> dict[str, Any]:
     """Likeliest topic against any of the text's own, and every topic against its threshold.
 
-    Labels the bundle was not taught (or that are no topics) are left out and counted under `not_taught`. Topics that
-    were not among the labeller's are left out too; `not_asked` is how often they were said.
+    Labels the bundle was not taught (or that are no topics) are left out and counted under `not_taught`;
+    `micro_f1_all_labels` counts each of them as missed. Topics that were not among the labeller's are left out too;
+    `not_asked` is how often they were said.
     """
     order = answers.manifest.topics
     labels = read_topics(examples, taxonomy, order)
@@ -115,6 +116,7 @@ def topics_report(answers: Answers, examples: Sequence[Example], taxonomy: Taxon
         "accuracy": float(hits[some].mean()) if some.any() else None,
         "macro_f1_of_likeliest": macro_f1(likely[some], truth[some]) if some.any() else None,
         "micro_f1": micro_f1(said, truth),
+        "micro_f1_all_labels": micro_f1(said, truth, missed=sum(labels.unknown.values())),
         "macro_f1": float(np.mean([classes[topic]["f1"] for topic in present])) if present else None,
         "ece": expected_calibration_error(cells, cell_truth) if len(cells) else None,
         "adaptive_ece": adaptive_calibration_error(cells, cell_truth) if len(cells) else None,
