@@ -39,7 +39,7 @@ class Suspect:
         index: which of the examples.
         given: the label it carries.
         likely: the label it more likely is.
-        margin: probability of the given label less that of the likely one, in [-1, 1]; the lower, the surer.
+        margin: probability of the given label less that of the likely one, below 0; the lower, the surer.
     """
 
     index: int
@@ -122,7 +122,8 @@ def judge(about: str, given: Classes, probabilities: Probabilities, classes: Seq
     counts, confident = confident_joint(given, probabilities)
     rows = np.arange(len(given))
     margins = probabilities[rows, given] - probabilities[rows, confident]
-    wrong = np.flatnonzero((confident >= 0) & (confident != given))
+    # Thresholds of two classes differ: a text may be confidently of one while its own label is the likelier.
+    wrong = np.flatnonzero((confident >= 0) & (margins < 0))
     # Ties go to the earlier text, so that the ranking is the same every time.
     wrong = wrong[np.lexsort((wrong, margins[wrong]))]
     suspects = [
