@@ -15,10 +15,16 @@ from monitor.errors import InputError
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to write the bundle to.")
 @click.option("--topics", type=click.Path(path_type=Path), help="Taxonomy (TOML); the one that ships by default.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a value of the recipe.")
-def train(recipe: str, data: Path, out: Path, topics: Path | None, settings: tuple[str, ...]) -> None:
+@click.option("--register", is_flag=True, help="Put the bundle into the registry as a candidate.")
+def train(recipe: str, data: Path, out: Path, topics: Path | None, settings: tuple[str, ...], register: bool) -> None:
     """Train a model from RECIPE: the name of one that ships (en, zh) or a TOML file.
 
-    A run that was cut off goes on from its last checkpoint when it is called again.
+    \b
+    bellwether train en --data labelled --out models/en --set version=0.3.0
+    bellwether train mine.toml --data labelled --out models/mine --register
+
+    Everything a run does stands in its recipe (docs/recipe.md lists the keys). A run that was cut off goes on from its
+    last checkpoint when it is called again. TensorBoard's record is in OUT.log.
     """
     from monitor.understand.topics import load_taxonomy
     from training.evaluation.summary import summary_line
@@ -38,3 +44,19 @@ def train(recipe: str, data: Path, out: Path, topics: Path | None, settings: tup
         click.echo(f"  {name}: {summary_line(metrics)}")
     for line in sections(bundle, "Ensemble", "What it forgot"):
         click.echo(line)
+    if register:
+        _register(out)
+
+
+def _register(folder: Path) -> None:
+    import getpass
+    from contextlib import closing
+
+    from monitor.records import open_record
+    from monitor.settings import load
+    from training.registry.registering import register
+
+    loaded = load().settings
+    with closing(open_record(loaded, None)) as database:
+        model = register(database, loaded, folder, getpass.getuser())
+    click.echo(f"{model.model} is registered; `bellwether models promote {model.model} --exam FILE` lets it serve")

@@ -153,6 +153,7 @@ def _arguments(plan: Schedule, checkpoints: Path, workplace: Path, steps: int) -
     os.environ["TENSORBOARD_LOGGING_DIR"] = str(workplace / "tensorboard")
     every = min(steps, max(1, round(steps / plan.epochs / plan.checks)))
     gpu = torch.cuda.is_available()
+    less: dict[str, Any] = {recompute: True} if plan.checkpointing else {}
     return TrainingArguments(
         output_dir=str(checkpoints),
         num_train_epochs=plan.epochs,
@@ -179,7 +180,7 @@ def _arguments(plan: Schedule, checkpoints: Path, workplace: Path, steps: int) -
         remove_unused_columns=False,
         report_to=_reporters(),
         seed=plan.seed,
-        **({recompute: True} if plan.checkpointing else {}),
+        **less,
     )
 
 

@@ -22,6 +22,7 @@ from training.data.reading import read_examples
 from training.evaluation.examination import Scope, examine
 from training.evaluation.judged import among_their_own
 from training.evaluation.summary import metrics
+from training.lineage import write_lineage
 from training.recipe import Recipe
 
 log = logging.getLogger(__name__)
@@ -65,6 +66,7 @@ def package(
         encoder=encoder,
         ngrams=ngrams,
         training_data=tuple(_described(recipe, data)),
+        toward=recipe.toward,
     )
     write_manifest(out, manifest)
     bundle = calibrated(load_bundle(out), corpus.held)
@@ -74,6 +76,7 @@ def package(
     write_card(out, recipe, manifest, corpus, examination, taxonomy)
     manifest = replace(manifest, files={name: sha256(out / name) for name in (*kept, CARD)})
     write_manifest(out, manifest)
+    write_lineage(out, recipe, corpus)
     return replace(bundle, manifest=manifest)
 
 

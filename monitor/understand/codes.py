@@ -15,8 +15,8 @@ class Rule(IntEnum):
     """What must hold, beyond word boundaries, for a found pattern to be a mention; the laxest first."""
 
     ANY = 0  # nothing more
-    CAPITALS = 1  # written in capitals
-    CASED = 2  # written as listed or in capitals, or a company word stands beside it
+    CASED = 1  # written as listed or in capitals, or a company word stands beside it
+    CAPITALS = 2  # written in capitals
     AMBIGUOUS = 3  # as listed, and the context says that the company is meant
     DIGITS = 4  # six bare digits: a Chinese text, and no amount
     EXCEPT = 5  # no mention at all: the phrase only shields what it covers

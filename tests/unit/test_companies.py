@@ -259,3 +259,9 @@ def test_matching_is_fast() -> None:
 def test_the_watch_list_needs_no_torch() -> None:
     code = "import sys, monitor.understand.companies; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_name_that_is_also_the_ticker_is_found_as_a_name() -> None:
+    # In capitals only, as a bare ticker must be, the name as everybody writes it would be missed.
+    assert SHIPPED.match("Uber shares fall after the ruling") == ("UBER",)
+    assert SHIPPED.match("the German word uber means over") == ()
