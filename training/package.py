@@ -21,6 +21,7 @@ from training.data.examples import Example
 from training.data.reading import read_examples
 from training.evaluation.examination import Scope, examine
 from training.evaluation.judged import among_their_own
+from training.evaluation.pairs import PAIRS
 from training.evaluation.summary import metrics
 from training.lineage import write_lineage
 from training.recipe import Recipe
@@ -71,7 +72,9 @@ def package(
     write_manifest(out, manifest)
     bundle = calibrated(load_bundle(out), corpus.held)
     files = {HELD_OUT: corpus.held, **tested(recipe, data)}
-    examination = examine(bundle, files, taxonomy, Watchlist.load(), scope=Scope(speed=False))
+    examination = examine(
+        bundle, files, taxonomy, Watchlist.load(), scope=Scope(PAIRS if recipe.probes else None, speed=False)
+    )
     manifest = replace(bundle.manifest, metrics=metrics(examination))
     write_card(out, recipe, manifest, corpus, examination, taxonomy)
     manifest = replace(manifest, files={name: sha256(out / name) for name in (*kept, CARD)})

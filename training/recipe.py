@@ -193,6 +193,7 @@ class Recipe(_Part):
     test: list[DataFile] = Field(default_factory=list)
     unlabelled: list[UnlabelledFile] = Field(default_factory=list)
     topics: TopicChoice = TopicChoice()
+    probes: bool = Field(True, description="measure pairs, robustness and bias too, not only the files, at the end")
     toward: bool = Field(False, description="teach sentiment toward each of several entities, on marked texts")
     encoder: EncoderChoice | None = None
     tuning: Tuning = Tuning()

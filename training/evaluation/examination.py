@@ -34,12 +34,12 @@ class Scope:
     """What an examination covers beside the labelled files.
 
     Attributes:
-        pairs: folder of minimal pairs, paraphrases and swaps.
+        pairs: folder of minimal pairs, paraphrases and swaps; None: the labelled files only, no robustness either.
         quick: smaller samples for robustness and bias, and no speed.
         speed: whether to measure it.
     """
 
-    pairs: Path = pairs.PAIRS
+    pairs: Path | None = pairs.PAIRS
     quick: bool = False
     speed: bool = True
 
@@ -62,10 +62,13 @@ def examine(
     scope = scope or Scope()
     everything = [example for rows in files.values() for example in rows]
     languages = bundle.manifest.languages
-    changed = robustness.changes(everything, watchlist, QUICK_TEXTS if scope.quick else robustness.SAMPLE)
-    minimal, same = pairs.pairs_for(languages, scope.pairs), pairs.paraphrases_for(languages, scope.pairs)
-    aimed = pairs.toward_for(languages, scope.pairs)
-    swaps = bias.swaps_for(languages, scope.pairs, most_words=QUICK_WORDS if scope.quick else None)
+    asked = languages if scope.pairs is not None else ()
+    probes = scope.pairs or pairs.PAIRS
+    sample = 0 if scope.pairs is None else QUICK_TEXTS if scope.quick else robustness.SAMPLE
+    changed = robustness.changes(everything, watchlist, sample) if sample else {}
+    minimal, same = pairs.pairs_for(asked, probes), pairs.paraphrases_for(asked, probes)
+    aimed = pairs.toward_for(asked, probes)
+    swaps = bias.swaps_for(asked, probes, most_words=QUICK_WORDS if scope.quick else None)
     labelled = [text for rows in files.values() for text in tasks.texts_to_ask(rows)]
     texts = [
         *labelled,
