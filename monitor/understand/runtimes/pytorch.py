@@ -100,6 +100,14 @@ class EncoderRuntime:
         sentiment, topics = self._heads(self._pooled(list(place)))
         return Logits(sentiment[rows], topics[rows], starts, weights)
 
+    def pooled(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """What the heads read of each text, (texts, hidden); of a long text the mean over its windows."""
+        windows, starts, weights = self._splitter.split(texts)
+        states = self._pooled(windows)
+        if len(starts) == len(windows):
+            return states
+        return np.add.reduceat(states * weights[:, None].astype(np.float32), starts, axis=0)
+
     def tokens(self, texts: Sequence[str]) -> int:
         """How many tokens are read of these texts, special ones included."""
         return sum(map(len, self._splitter.split(texts)[0]))
