@@ -15,7 +15,7 @@ from flask import Flask, Response, jsonify
 
 from dashboard import export, key, login, names, security, shell
 from dashboard.context import Context
-from dashboard.pages import alert, alerts, explore, labelling, overview, to_label
+from dashboard.pages import alert, alerts, explore, labelling, overview, to_label, why
 from dashboard.pulse import Pulse
 from monitor.errors import DatabaseUnavailable, SettingsError
 from monitor.settings import Settings
@@ -56,7 +56,7 @@ def create_app(settings: Settings, database: Database, *, host: str | None = Non
     if asks:
         login.install(server, context, key.session_key(settings.data.dir))
     shell.install(app, context)
-    for page in (overview, alerts, alert, explore, labelling, to_label):
+    for page in (overview, alerts, alert, explore, labelling, to_label, why):
         page.register(app, context)
     export.install(server, context)
 

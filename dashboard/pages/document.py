@@ -9,7 +9,7 @@ from typing import Any
 from dash import dcc, html
 
 from dashboard.context import View, address
-from dashboard.pages import labelling
+from dashboard.pages import labelling, why
 from dashboard.parts import (
     company_chips,
     empty,
@@ -48,7 +48,7 @@ def panel(view: View, found: Details | None, searched: str) -> list[Any]:
         parts += [html.H3(t("companies")), html.Div(company_chips(view, found.companies), className="chips")]
     parts.append(html.H3(t("scores")))
     parts += [_score(view, score) for score in found.scores] or [html.P(t("no_scores"), className="hint")]
-    parts.append(labelling.form(view, found))
+    parts += [why.place(view, found), labelling.form(view, found)]
     parts += [html.H3(t("original")), facts(_fields(view, found))]
     return parts
 

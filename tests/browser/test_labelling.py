@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -11,6 +12,7 @@ from monitor.store.database import Database
 from monitor.store.queries import labels
 from tests.browser import feed
 from tests.browser.conftest import Serve
+from tests.unit.models import make_toward_bundle
 
 pytestmark = pytest.mark.browser
 
@@ -149,3 +151,28 @@ def test_list_of_what_to_label_leads_from_one_to_the_next(
     assert first not in page.locator(".document").all_inner_texts()
     page.get_by_text("Clear filters").click()
     expect(page.locator(".document")).to_have_count(40)
+
+
+def test_words_behind_a_sentiment_are_shown_when_asked(
+    page: Page, serve: Serve, database: Database, now: datetime, tmp_path: Path
+) -> None:
+    feed.write(database, [feed.document("why", now, "At noon [this company] falls <b>again</b>", label="negative")])
+    bundle = make_toward_bundle(tmp_path / "bundle")
+    page.goto(f"{serve(database, BELLWETHER_ENGINE_BUNDLES=str(bundle))}/explore?doc={key(database, 'why', now)}")
+    page.get_by_role("button", name="Why Negative?").click()
+    expect(page.locator("#why-wait")).to_be_visible()
+    expect(page.locator(".why-text .speaks", has_text="falls")).to_be_visible(timeout=60_000)
+    expect(page.locator("#why-wait")).to_be_hidden()
+    expect(page.locator(".why-text")).to_have_text("At noon [this company] falls <b>again</b>")
+    expect(page.locator("#why-answer .hint")).to_contain_text("pointer@1")
+    page.get_by_role("button", name="Why Macroeconomy?").click()
+    expect(page.locator("#why-answer .hint")).to_contain_text("Macroeconomy 99 %", timeout=60_000)
+
+
+def test_explanation_that_cannot_be_had_says_why(
+    page: Page, serve: Serve, two: Database, now: datetime, tmp_path: Path
+) -> None:
+    bundle = make_toward_bundle(tmp_path / "bundle")  # reads English only
+    page.goto(f"{serve(two, BELLWETHER_ENGINE_BUNDLES=str(bundle))}/explore?doc={key(two, 'zh', now)}")
+    page.get_by_role("button", name="Why Neutral?").click()
+    expect(page.locator("#why-answer")).to_contain_text("no model reads 'zh'", timeout=60_000)

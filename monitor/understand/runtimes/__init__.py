@@ -43,3 +43,22 @@ class Runtime(Protocol):
     def logits(self, texts: Sequence[str]) -> Logits:
         """Logits of each text's windows; at least one window a text. No text makes it raise."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Attribution:
+    """Which pieces of a text a sum of its logits comes from.
+
+    Attributes:
+        text: as it was read.
+        pieces: (start, end, share) of pieces of that text, ascending; the shares add up to value - baseline.
+        value: the sum for this text; of several windows their mean, weighted as in `Logits`.
+        baseline: the same where nothing is known of the text.
+        method: how the shares were found.
+    """
+
+    text: str
+    pieces: tuple[tuple[int, int, float], ...]
+    value: float
+    baseline: float
+    method: str

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.understand.normalise import normalise
-from monitor.understand.runtimes import Logits
+from monitor.understand.runtimes import Attribution, Logits
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -39,6 +39,34 @@ def fold(text: str) -> str:
     return _DIGITS.sub("0", text.lower())
 
 
+def traced(text: str) -> tuple[str, str, list[int]]:
+    """The text as far as it is read, its folded form, and for each character of that form where it comes from.
+
+    Where signs melt into each other when they are folded, the folded form itself stands for the text.
+    """
+    read = normalise(text[: 4 * MAX_CHARS])
+    folded = fold(text)
+    letters: list[str] = []
+    source: list[int] = []
+    for place, character in enumerate(read):
+        for letter in unicodedata.normalize("NFKC", character):
+            if len(letters) == MAX_CHARS:
+                break
+            letters.append(letter)
+            source.append(place)
+    lowered = "".join(letters).lower()
+    if len(lowered) != len(letters):
+        return folded, folded, list(range(len(folded)))
+    kept = [
+        place
+        for place, letter in enumerate(lowered)
+        if not (_DIGITS.fullmatch(letter) and place and _DIGITS.fullmatch(lowered[place - 1]))
+    ]
+    if _DIGITS.sub("0", lowered) != folded or len(kept) != len(folded):
+        return folded, folded, list(range(len(folded)))
+    return read, folded, [source[place] for place in kept]
+
+
 class Hasher:
     """Texts to sparse rows of dampened n-gram counts, before any weighting."""
 
@@ -55,6 +83,18 @@ class Hasher:
             lowercase=False,
             dtype=np.float64,
         )
+
+    def places(self, folded: str) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """Where each n-gram of a folded text begins, its length, and its bucket; (n-grams,) each."""
+        from sklearn.feature_extraction import FeatureHasher
+
+        low, high = self._hash.ngram_range
+        spots = [(at, size) for size in range(low, high + 1) for at in range(len(folded) - size + 1)]
+        hasher = FeatureHasher(self.buckets, input_type="string", alternate_sign=False)
+        rows = hasher.transform([[folded[at : at + size]] for at, size in spots]) if spots else None
+        both = np.array(spots, np.int64).reshape(-1, 2)
+        buckets = rows.indices.astype(np.int64) if rows is not None else np.empty(0, np.int64)
+        return both[:, 0], both[:, 1], buckets
 
     def counts(self, texts: Sequence[str]) -> csr_matrix:
         """(texts, buckets) with 1 + ln(count) where an n-gram falls."""
@@ -121,3 +161,27 @@ class NgramRuntime:
         rows = weighted(self._hasher.counts(texts), self._idf)
         found = (np.asarray(rows @ self._weight) + self._bias).astype(np.float32)
         return Logits(found[:, :3], found[:, 3:], starts, weights)
+
+    def attribute(self, text: str, direction: NDArray[np.float64]) -> Attribution:
+        """Exact: each n-gram's share goes to its characters in equal parts; the baseline is a text without any.
+
+        Args:
+            direction: (3 + topics,), what of each logit is added up.
+        """
+        read, folded, source = traced(text)
+        begins, sizes, buckets = self._hasher.places(folded)
+        row = weighted(self._hasher.counts([text]), self._idf)
+        held = np.zeros(self._hasher.buckets)
+        held[row.indices] = row.data
+        often = np.bincount(buckets, minlength=1)
+        shares = held[buckets] / often[buckets] * (self._weight[buckets] @ direction) / sizes
+        steps = np.zeros(len(folded) + 1)
+        np.add.at(steps, begins, shares)
+        np.subtract.at(steps, begins + sizes, shares)
+        parts = np.cumsum(steps)[: len(folded)]
+        ends = [*source[1:], len(read)] if source else []
+        pieces = tuple(
+            (start, max(start, end), float(part)) for start, end, part in zip(source, ends, parts, strict=True)
+        )
+        value = float((np.asarray(row @ self._weight)[0] + self._bias) @ direction)
+        return Attribution(read, pieces, value, float(self._bias @ direction), "exact")
