@@ -43,7 +43,8 @@ def write_labels(path: Path, *, count: int, seed: int) -> Path:
 def write_recipe(folder: Path, body: str) -> Path:
     path = folder / "recipe.toml"
     path.write_text(
-        'name = "small"\nversion = "0.0.1"\nlanguages = ["en"]\nsummary = "Small."\nlimits = ["Knows 9 words."]\nprobes = false\n'
+        'name = "small"\nversion = "0.0.1"\nlanguages = ["en"]\nsummary = "Small."\nprobes = false\n'
+        'limits = ["Knows 9 words."]\n'
         + body
         + '\n[[train]]\nfile = "train.jsonl"\norigin = "made by the test"\nlicence = "none"\n'
         + '[[test]]\nfile = "test.jsonl"\norigin = "made by the test"\nlicence = "none"\n',

@@ -14,8 +14,8 @@ from monitor.documents import Label, Series
 
 _KEYS = 1 << 128
 _COLUMNS = (
-    "d.key, d.id, d.published_at, d.source, d.kind, d.lang, d.title, d.text, d.companies, d.fingerprint, s.model, s.label, "
-    "s.negative, s.neutral, s.positive, s.topics, s.topic_probabilities"
+    "d.key, d.id, d.published_at, d.source, d.kind, d.lang, d.title, d.text, d.companies, d.fingerprint, s.model, "
+    "s.label, s.negative, s.neutral, s.positive, s.topics, s.topic_probabilities"
 )
 _LATEST = (
     "JOIN LATERAL (SELECT * FROM scores WHERE scores.published_at = d.published_at AND scores.key = d.key "
