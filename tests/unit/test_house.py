@@ -32,6 +32,7 @@ FORBIDDEN = {
     "store": ("monitor.sources", "monitor.understand", "monitor.alerts"),
     "detect": ("monitor.sources", "monitor.store", "monitor.understand", "monitor.alerts", "sqlalchemy"),
     "alerts": ("monitor.sources", "monitor.understand.engine", "monitor.understand.network"),
+    "labelling": ("monitor.sources", "monitor.understand.engine", "monitor.understand.network"),
 }
 
 
