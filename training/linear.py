@@ -72,7 +72,7 @@ def teach(recipe: Recipe, corpus: Corpus) -> tuple[dict[str, NDArray[Any]], Ngra
         "idf": idf,
         "sentiment.weight": sentiment.coef_,
         "sentiment.bias": sentiment.intercept_,
-        "topics.weight": np.array(weights),
+        "topics.weight": np.array(weights).reshape(-1, plan.buckets),
         "topics.bias": np.array(biases),
     }
     return {name: np.ascontiguousarray(value.astype(np.float16)) for name, value in tensors.items()}, ngrams

@@ -40,16 +40,26 @@ def run(recipe: Recipe, *, data: Path, out: Path, taxonomy: Taxonomy) -> Bundle:
         InputError: the recipe, a file or a label cannot be used.
         BundleError: the encoder cannot be had.
     """
+    complete(recipe, data)
+    corpus = gather(recipe, data, taxonomy)
+    log.info("%s: %d texts to teach, %d held out", recipe.name, len(corpus.taught), len(corpus.held))
+    return teach(recipe, corpus, data=data, out=out, taxonomy=taxonomy)
+
+
+def complete(recipe: Recipe, data: Path) -> None:
+    """Make sure that the files a recipe learns from are there. Raises InputError naming those that are not."""
     named = [file.file for file in recipe.train] + [file.file for file in recipe.unlabelled]
     missing = [name for name in named if not path_of(data, name).is_file()]
     if missing:
         raise InputError(f"{data}: lacks {', '.join(missing)}; name the folder that holds them with --data")
-    corpus = gather(recipe, data, taxonomy)
-    log.info("%s: %d texts to teach, %d held out", recipe.name, len(corpus.taught), len(corpus.held))
-    if recipe.kind == "ngrams":
-        from training.linear import teach
 
-        tensors, ngrams = teach(recipe, corpus)
+
+def teach(recipe: Recipe, corpus: Corpus, *, data: Path, out: Path, taxonomy: Taxonomy) -> Bundle:
+    """A run whose texts are gathered already; see `run`."""
+    if recipe.kind == "ngrams":
+        from training import linear
+
+        tensors, ngrams = linear.teach(recipe, corpus)
         return package(recipe, corpus, tensors, data=data, out=out, taxonomy=taxonomy, ngrams=ngrams)
     return _encoder_run(recipe, corpus, data, out, taxonomy)
 

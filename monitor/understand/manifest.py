@@ -146,8 +146,8 @@ def _contradiction(manifest: Manifest) -> str | None:
         return f"format {manifest.format}; this program reads format {FORMAT}"
     if manifest.sentiment != LABELS:
         return f"sentiment: labels {list(manifest.sentiment)} instead of {list(LABELS)}"
-    if len(set(manifest.topics)) != len(manifest.topics) or not manifest.topics:
-        return "topics: empty or twice the same"
+    if len(set(manifest.topics)) != len(manifest.topics):
+        return "topics: twice the same"
     if set(manifest.thresholds) != set(manifest.topics):
         return "thresholds: not for exactly the topics"
     if not all(0 < value < 1 for value in manifest.thresholds.values()):
