@@ -31,9 +31,9 @@ from training.bases import Base
 from training.data.examples import Example
 from training.evaluation.summary import summary
 from training.evaluation.tasks import evaluate_examples
-from training.finetune import Lesson, fine_tune, scores
+from training.finetune import Lesson, fine_tune, looked_at
 from training.recipe import Recipe
-from training.rows import Collator, Rows
+from training.rows import Rows
 from training.storing import packed, stored
 from training.tuning import heads_of
 
@@ -130,35 +130,18 @@ def _heads(recipe: Recipe, base: Base, topics: int) -> dict[str, Tensor]:
     return heads_of(Network(load_encoder(base.folder), pooling="mean", topics=topics))
 
 
-@torch.inference_mode()
 def score(recipe: Recipe, lesson: Lesson, tensors: Tensors, encoder: Encoder, folder: Path) -> float:
     """What a network scores on the held-out texts, as the looks of a run do.
 
     Args:
         folder: where the config of an encoder that is stored whole lies.
     """
-    from types import SimpleNamespace
-
     parts = {name: torch.from_numpy(np.array(value)) for name, value in tensors.items()}
     taught = {name.removeprefix("encoder."): value for name, value in parts.items() if name.startswith("encoder.")}
     model, tokenizer = build(folder, encoder, taught)
-    network = Network(model, pooling=encoder.pooling, topics=len(lesson.topics)).eval()
+    network = Network(model, pooling=encoder.pooling, topics=len(lesson.topics))
     network.load_state_dict({n: v.float() for n, v in parts.items() if not n.startswith("encoder.")}, strict=False)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    network.to(device)
-    rows = Rows(lesson.held, lesson.topics, tokenizer, recipe.schedule.max_tokens)
-    collate = Collator(int(model.config.pad_token_id or 0))  # type: ignore[union-attr, arg-type]
-    said, labels = [], []
-    for begin in range(0, len(rows), 64):
-        batch = collate([rows[index] for index in range(begin, min(begin + 64, len(rows)))])
-        answer = network(batch["input_ids"].to(device), batch["attention_mask"].to(device))
-        said.append([part.cpu().numpy() for part in answer])
-        labels.append([batch[name].numpy() for name in ("sentiment_label", "negative_label", "topic_labels")])
-    joined = SimpleNamespace(
-        predictions=[np.concatenate(part) for part in zip(*said, strict=True)],
-        label_ids=[np.concatenate(part) for part in zip(*labels, strict=True)],
-    )
-    return scores(joined)["score"]
+    return looked_at(network, Rows(lesson.held, lesson.topics, tokenizer, recipe.schedule.max_tokens))["score"]
 
 
 class Average:

@@ -240,6 +240,28 @@ def _epochs(taught: Rows, order: Order) -> Any:
     return Epochs()
 
 
+@torch.inference_mode()
+def looked_at(network: Network, rows: Rows) -> dict[str, float]:
+    """What a look at some texts finds of a network outside of a run; see `scores`."""
+    from types import SimpleNamespace
+
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    network.eval().to(device)
+    collate = Collator(int(network.encoder.config.pad_token_id or 0))  # type: ignore[union-attr, arg-type]
+    said, labels = [], []
+    for begin in range(0, len(rows), 64):
+        batch = collate([rows[index] for index in range(begin, min(begin + 64, len(rows)))])
+        answer = network(batch["input_ids"].to(device), batch["attention_mask"].to(device))
+        said.append([part.cpu().numpy() for part in answer])
+        labels.append([batch[name].numpy() for name in ("sentiment_label", "negative_label", "topic_labels")])
+    return scores(
+        SimpleNamespace(
+            predictions=[np.concatenate(part) for part in zip(*said, strict=True)],
+            label_ids=[np.concatenate(part) for part in zip(*labels, strict=True)],
+        )
+    )
+
+
 def scores(prediction: Any) -> dict[str, float]:
     """What a look at the held-out texts finds; `score` is the mean of the others."""
     sentiment, topics = prediction.predictions
