@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from monitor.errors import InputError
 from monitor.understand.bundle import Bundle, load_bundle
 from monitor.understand.companies import Watchlist
+from monitor.understand.manifest import MANIFEST
 from monitor.understand.topics import Taxonomy
 from training.augmentation import Changer
 from training.corpus import Corpus, gather, path_of
@@ -74,14 +75,16 @@ def _encoder_run(recipe: Recipe, corpus: Corpus, data: Path, out: Path, taxonomy
     from training.storing import stored
 
     # Checkpoints of another recipe must never be gone on from.
-    digest = hashlib.sha256(recipe.model_dump_json().encode()).hexdigest()[:12]
+    known = Path(recipe.continual.bundle) / MANIFEST
+    start = known.read_bytes() if recipe.continual.bundle and known.is_file() else b""
+    digest = hashlib.sha256(recipe.model_dump_json().encode() + start).hexdigest()[:12]
     workplace = out.with_name(out.name + ".run") / digest
     heads = None
     with processes.in_turn():
         if recipe.continual.bundle:
-            recipe, known = continual.gone_on(recipe)
-            corpus = continual.mixed(recipe, corpus, known.topics, data)
-            base, heads = continual.opened(Path(recipe.continual.bundle), known, corpus.topics, workplace)
+            recipe, manifest = continual.gone_on(recipe)
+            corpus = continual.mixed(recipe, corpus, manifest.topics, data)
+            base, heads = continual.opened(known.parent, manifest, corpus.topics, workplace)
         else:
             base = base_for(recipe, [*corpus.taught, *corpus.held], workplace)
     if recipe.pretrain.epochs:
