@@ -57,7 +57,9 @@ def test_student_learns_what_the_teacher_says_of_unlabelled_texts(data: Path) ->
 def test_teacher_that_does_not_know_a_topic_is_refused(data: Path) -> None:
     run(recipe_in(data, "teacher"), data=data, out=data / "teacher", taxonomy=load_taxonomy())
     rows = [json.loads(line) for line in (data / "train.jsonl").read_text().splitlines()]
-    (data / "train.jsonl").write_text("\n".join(json.dumps(row | {"topics": ["macro"]}) for row in rows))
+    (data / "train.jsonl").write_text(
+        "\n".join(json.dumps(row | {"topics": row["topics"] * (i % 2) + ["macro"]}) for i, row in enumerate(rows))
+    )
     taught = recipe_in(data, "student", f'[distil]\nteachers = ["{data / "teacher"}"]\n')
     with pytest.raises(InputError, match="does not know the topics macro"):
         run(taught, data=data, out=data / "student", taxonomy=load_taxonomy())
