@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import random
 import re
+import tomllib
+from collections.abc import Iterable
+from pathlib import Path
 
 from monitor.understand.companies import Watchlist
 from training.data.examples import Example
@@ -15,6 +18,7 @@ from training.recipe import Augment
 _NUMBER = re.compile(r"(?<![\w.])\d+(?:[,.]\d+)*")
 _WORD = re.compile(r"(?<![$@#\w])[A-Za-z]{5,}(?!\w)")
 _HAN = re.compile(r"[\u4e00-\u9fff]")
+_SUBSTITUTES = Path(__file__).with_name("substitutes.toml")
 
 
 class Changer:
@@ -24,6 +28,7 @@ class Changer:
         self._augment = augment
         self._watchlist = watchlist
         self._codes = [company.symbol for company in watchlist if company.symbol.isalpha()]
+        self._others = Substitutes()
         self._names = {
             "en": [company.en for company in watchlist if company.en],
             "zh": [company.zh for company in watchlist if company.zh],
@@ -34,6 +39,10 @@ class Changer:
         text, share = example.text, self._augment
         if _befalls(share.company) and example.target is None:
             text = self._swapped(text)
+        if _befalls(share.country):
+            text = self._others.country(text)
+        if _befalls(share.person):
+            text = self._others.person(text)
         if _befalls(share.numbers):
             text = _NUMBER.sub(lambda found: _other_number(found[0]), text)
         if _befalls(share.typos):
@@ -54,6 +63,58 @@ class Changer:
             parts += [text[at:start], other]
             at = end
         return "".join(parts) + text[at:]
+
+
+class Substitutes:
+    """Countries, people and words of gender, and what may stand in their place (`substitutes.toml`)."""
+
+    def __init__(self) -> None:
+        tree = tomllib.loads(_SUBSTITUTES.read_text(encoding="utf-8"))
+        self._countries: dict[str, tuple[int, int, int]] = {}
+        self._forms = [group["forms"] for group in tree["country"]]
+        for place, group in enumerate(self._forms):
+            for row, forms in enumerate(group):
+                self._countries |= {form: (place, row, column) for column, form in enumerate(forms)}
+        self._gender: dict[str, str] = {}
+        for group in tree["gender"]:
+            for man, woman in reversed(group["pairs"]):
+                self._gender |= {man: woman, woman: man, man.capitalize(): woman.capitalize()}
+                self._gender |= {woman.capitalize(): man.capitalize()}
+        self._gender["him"] = "her"
+        self._first_names = [name for group in tree["name"] for name in group["names"]]
+        self._find_country = _any_of(self._countries)
+        self._find_person = _any_of([*self._gender, *self._first_names])
+
+    def country(self, text: str) -> str:
+        """Each country of the text made another one, the same wherever it stands."""
+        others: dict[tuple[int, int], int] = {}
+
+        def other(found: re.Match[str]) -> str:
+            place, row, column = self._countries[found[0]]
+            group = self._forms[place]
+            return str(group[others.setdefault((place, row), random.randrange(len(group)))][column])
+
+        return self._find_country.sub(other, text)
+
+    def person(self, text: str) -> str:
+        """Men made women and women men throughout the text, and first names others."""
+        names: dict[str, str] = {}
+
+        def other(found: re.Match[str]) -> str:
+            word = found[0]
+            if word in self._gender:
+                return self._gender[word]
+            return names.setdefault(word, random.choice(self._first_names))
+
+        return self._find_person.sub(other, text)
+
+
+def _any_of(words: Iterable[str]) -> re.Pattern[str]:
+    """Any of the words as a whole one; Chinese ones are not set apart by blanks."""
+    longest = sorted(words, key=len, reverse=True)
+    plain = "|".join(re.escape(word) for word in longest if not _HAN.search(word))
+    han = "|".join(re.escape(word) for word in longest if _HAN.search(word))
+    return re.compile(rf"(?<![\w$@#.])(?:{plain})(?![\w.])|{han}" if plain and han else plain or han)
 
 
 def _befalls(share: float) -> bool:

@@ -54,7 +54,7 @@ def _sentiment_temperature(logits: Logits, truth: NDArray[np.int64]) -> float:
         likely = logits.pooled(softmax(raw / t))[np.arange(len(truth)), truth]
         return float(-np.log(likely.clip(1e-12)).mean())
 
-    return _least(loss)
+    return least(loss)
 
 
 def _topics_temperature(logits: Logits, labels: NDArray[np.bool_], asked: NDArray[np.bool_]) -> float:
@@ -64,10 +64,11 @@ def _topics_temperature(logits: Logits, labels: NDArray[np.bool_], asked: NDArra
         yes = logits.pooled(sigmoid(raw / t)).clip(1e-12, 1 - 1e-12)
         return float(-np.where(labels, np.log(yes), np.log1p(-yes))[asked].mean())
 
-    return _least(loss)
+    return least(loss)
 
 
-def _least(loss: Callable[[float], float]) -> float:
+def least(loss: Callable[[float], float]) -> float:
+    """The temperature between 0.1 and 10 with the least loss."""
     from scipy.optimize import minimize_scalar
 
     found = minimize_scalar(lambda x: loss(float(np.exp(x))), bounds=(np.log(0.1), np.log(10.0)), method="bounded")

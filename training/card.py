@@ -101,6 +101,14 @@ def _made(recipe: Recipe, manifest: Manifest) -> list[str]:
             f"- taught by {recipe.tuning.method} for {plan.epochs:g} epochs, batch {plan.batch * plan.accumulate}, "
             f"peak rate {plan.rate:g} (encoder) and {plan.head_rate:g} (heads), {plan.curve}, seed {plan.seed}",
         ]
+    if manifest.wide is not None:
+        wide = manifest.wide
+        lines += [
+            f"- linear heads over character n-grams of length {wide.ngrams.low} to {wide.ngrams.high} "
+            f"({wide.ngrams.buckets:,} buckets) beside the encoder's; their logits count {wide.sentiment:g} for "
+            f"sentiment, {wide.topics:g} for topics"
+            + (f", {wide.toward:g} for sentiment toward a company" if manifest.toward else ""),
+        ]
     if manifest.ngrams is not None:
         ngrams = manifest.ngrams
         lines += [

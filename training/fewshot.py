@@ -157,6 +157,7 @@ def add_topic(
     from safetensors.numpy import load_file, save_file
 
     from monitor.understand.runtimes.pytorch import EncoderRuntime
+    from monitor.understand.runtimes.wide import WideRuntime, with_blank_topic
 
     name = taxonomy.resolve(topic)
     if name is None:
@@ -165,7 +166,8 @@ def add_topic(
         raise InputError(f"{out}: is not empty; name another folder with --out")
     bundle = load_bundle(folder)
     manifest = bundle.manifest
-    if not isinstance(bundle.runtime, EncoderRuntime):
+    runtime = bundle.runtime.deep if isinstance(bundle.runtime, WideRuntime) else bundle.runtime
+    if not isinstance(runtime, EncoderRuntime):
         raise InputError(f"{folder}: is a linear bundle; a topic can be added to one with an encoder")
     if name in manifest.topics:
         raise InputError(f"{folder}: knows {name} already; train on with [continual] to make it better")
@@ -173,7 +175,7 @@ def add_topic(
     no = list(dict.fromkeys([*no, *(text for text in background if text not in set(yes))]))
     if len(no) < 2 * FOLDS:
         raise InputError(f"{name}: {len(no)} counterexamples are too few; name a file of other texts with --background")
-    states = bundle.runtime.pooled([*yes, *no])
+    states = runtime.pooled([*yes, *no])
     head = learn(states[: len(yes)], states[len(yes) :])
     if head.f1 < least:
         raise InputError(
@@ -187,6 +189,8 @@ def add_topic(
     kind = tensors["topics.weight"].dtype
     tensors["topics.weight"] = np.concatenate([tensors["topics.weight"], (warm * head.weight[None]).astype(kind)])
     tensors["topics.bias"] = np.append(tensors["topics.bias"], np.array(warm * head.bias).astype(kind))
+    if manifest.wide is not None:  # beside the encoder's head for it stands one that says nothing
+        tensors = with_blank_topic(tensors, manifest.wide, len(manifest.topics))
     shutil.copytree(folder, out, dirs_exist_ok=True)
     save_file(tensors, out / WEIGHTS)
     (out / WEIGHTS).chmod(0o644)

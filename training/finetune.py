@@ -24,6 +24,7 @@ from training.data.examples import Example
 from training.objective import Objective, balanced
 from training.optimiser import make_optimiser
 from training.order import Order
+from training.precision import products
 from training.recipe import Recipe, Schedule
 from training.rows import UNLABELLED, Advice, Collator, Rows
 from training.tuning import counts, tuned
@@ -118,6 +119,7 @@ def fine_tune(
         plan.max_tokens,
         change=lesson.change,
         advice=lesson.advice,
+        twice=lesson.change is not None and recipe.loss.rdrop > 0,
         seed=plan.seed,
     )
     order = Order(taught.lengths, plan.batch * plan.accumulate * processes.count(), plan.seed)
@@ -153,7 +155,7 @@ def _arguments(plan: Schedule, checkpoints: Path, workplace: Path, steps: int) -
     os.environ["TENSORBOARD_LOGGING_DIR"] = str(workplace / "tensorboard")
     every = min(steps, max(1, round(steps / plan.epochs / plan.checks)))
     gpu = torch.cuda.is_available()
-    less: dict[str, Any] = {recompute: True} if plan.checkpointing else {}
+    rest: dict[str, Any] = {**products(plan.precision), **({recompute: True} if plan.checkpointing else {})}
     return TrainingArguments(
         output_dir=str(checkpoints),
         num_train_epochs=plan.epochs,
@@ -173,14 +175,12 @@ def _arguments(plan: Schedule, checkpoints: Path, workplace: Path, steps: int) -
         metric_for_best_model="score",
         label_names=["sentiment_label", "negative_label", "topic_labels"],
         logging_steps=50,
-        bf16=plan.precision == "bf16",
-        fp16=plan.precision == "fp16",
         use_cpu=not gpu,
         dataloader_pin_memory=gpu,
         remove_unused_columns=False,
         report_to=_reporters(),
         seed=plan.seed,
-        **less,
+        **rest,
     )
 
 

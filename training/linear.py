@@ -61,8 +61,8 @@ def teach(recipe: Recipe, corpus: Corpus) -> tuple[dict[str, NDArray[Any]], Ngra
     log.info("%s: sentiment from %d texts", recipe.name, len(labels))
     sentiment = LinearSVC(C=plan.sentiment_c, random_state=plan.seed).fit(sentiment_rows, labels, importance)
     weights, biases = [], []
-    labelled = np.array([example.topics is not None for example in examples])
     for topic in corpus.topics:
+        labelled = np.array([_decided(example, topic) for example in examples])
         meant = np.array([topic in (example.topics or ()) for example in examples])[labelled].astype(int)
         log.info("%s: topic %s from %d texts", recipe.name, topic, int(meant.sum()))
         model = LogisticRegression(C=plan.topics_c, max_iter=300, tol=1e-3).fit(rows[labelled], meant)
@@ -76,6 +76,13 @@ def teach(recipe: Recipe, corpus: Corpus) -> tuple[dict[str, NDArray[Any]], Ngra
         "topics.bias": np.array(biases),
     }
     return {name: np.ascontiguousarray(value.astype(np.float16)) for name, value in tensors.items()}, ngrams
+
+
+def _decided(example: Example, topic: str) -> bool:
+    """Whether a text's labeller said if it has the topic."""
+    if example.topics is None:
+        return False
+    return example.among is None or topic in example.among or topic in example.topics
 
 
 def sentiment_labels(recipe: Recipe, examples: Sequence[Example]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:

@@ -52,21 +52,30 @@ class Objective(nn.Module):
         topic_labels: Tensor,
         taught_sentiment: Tensor | None = None,
         taught_topics: Tensor | None = None,
+        other_ids: Tensor | None = None,
+        other_mask: Tensor | None = None,
     ) -> dict[str, Tensor]:
-        """Loss and logits of a batch; labels are UNLABELLED where nobody said."""
+        """Loss and logits of a batch; labels are UNLABELLED where nobody said.
 
-        def once() -> tuple[Tensor, Tensor, Tensor]:
-            sentiment, topics = self.network(input_ids, attention_mask)
+        Args:
+            other_ids, other_mask: the same texts changed such that their labels stay true, for the second pass.
+        """
+
+        def once(ids: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+            sentiment, topics = self.network(ids, mask)
             loss = self._labelled(sentiment, topics, sentiment_label, negative_label, topic_labels)
             if taught_sentiment is not None and taught_topics is not None:
                 advised = self._advised(sentiment, topics, taught_sentiment, taught_topics)
                 loss = (1 - self._advice) * loss + self._advice * advised
             return loss, sentiment, topics
 
-        loss, sentiment, topics = once()
+        loss, sentiment, topics = once(input_ids, attention_mask)
         if self._loss.rdrop and self.training:
-            # Dropout makes a second pass differ; both must say the same (Liang et al. 2021, "R-Drop").
-            second, again, topics_again = once()
+            # Dropout makes a second pass differ; both must say the same (Liang et al. 2021, "R-Drop"). So must a pass
+            # over a changed text (Xie et al. 2020, "Unsupervised Data Augmentation for Consistency Training").
+            second, again, topics_again = once(
+                input_ids if other_ids is None else other_ids, attention_mask if other_mask is None else other_mask
+            )
             apart = self._loss.sentiment * divergence(sentiment, again) + binary_divergence(topics, topics_again)
             loss = (loss + second) / 2 + self._loss.rdrop * apart
         return {"loss": loss, "sentiment": sentiment, "topics": topics}

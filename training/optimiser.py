@@ -36,4 +36,5 @@ def make_optimiser(network: nn.Module, schedule: Schedule) -> torch.optim.AdamW:
     return torch.optim.AdamW(
         [{"params": values, "lr": rate, "weight_decay": decay} for (rate, decay), values in groups.items()],
         lr=schedule.rate,
+        fused=True,  # one pass over the weights instead of ten: on a CPU small batches took half as long again without
     )

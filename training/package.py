@@ -12,7 +12,7 @@ from monitor.documents import LABELS
 from monitor.understand.bundle import Bundle, load_bundle
 from monitor.understand.companies import Watchlist
 from monitor.understand.encoders import sha256
-from monitor.understand.manifest import FORMAT, WEIGHTS, Encoder, Manifest, Ngrams, Temperature, TrainingData
+from monitor.understand.manifest import FORMAT, WEIGHTS, Encoder, Manifest, Ngrams, Temperature, TrainingData, Wide
 from monitor.understand.topics import Taxonomy
 from training.calibrate import calibrated
 from training.card import CARD, HELD_OUT, write_card, write_manifest
@@ -25,6 +25,7 @@ from training.evaluation.pairs import PAIRS
 from training.evaluation.summary import metrics
 from training.lineage import write_lineage
 from training.recipe import Recipe
+from training.widening import weighed
 
 log = logging.getLogger(__name__)
 
@@ -39,11 +40,13 @@ def package(
     taxonomy: Taxonomy,
     encoder: Encoder | None = None,
     ngrams: Ngrams | None = None,
+    wide: Wide | None = None,
 ) -> Bundle:
     """Write a bundle into `out`: weights, then calibration, numbers and card, all from the weights as written.
 
     Args:
         tensors: numpy arrays under the names the runtime of the recipe's kind reads.
+        wide: the linear heads beside the encoder; their shares are chosen here.
         data: folder of the recipe's files; test files that are not there are not measured.
     """
     from safetensors.numpy import save_file
@@ -68,9 +71,10 @@ def package(
         ngrams=ngrams,
         training_data=tuple(_described(recipe, data)),
         toward=recipe.toward,
+        wide=wide,
     )
     write_manifest(out, manifest)
-    bundle = calibrated(load_bundle(out), corpus.held)
+    bundle = calibrated(weighed(load_bundle(out), corpus.held), corpus.held)
     files = {HELD_OUT: corpus.held, **tested(recipe, data)}
     examination = examine(
         bundle, files, taxonomy, Watchlist.load(), scope=Scope(PAIRS if recipe.probes else None, speed=False)

@@ -23,6 +23,7 @@ from monitor.understand.encoders import load_encoder, load_tokenizer
 from training import processes
 from training.masking import IGNORED, Masked, Padded, mask_of
 from training.order import Order
+from training.precision import products
 from training.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -107,8 +108,7 @@ def _trainer(
             save_total_limit=1,
             eval_strategy="no",
             logging_steps=min(50, every),
-            bf16=schedule.precision == "bf16",
-            fp16=schedule.precision == "fp16",
+            **products(schedule.precision),
             use_cpu=not gpu,
             dataloader_pin_memory=gpu,
             remove_unused_columns=False,

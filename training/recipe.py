@@ -91,7 +91,9 @@ class Schedule(_Part):
     max_tokens: int = Field(96, ge=8, description="texts are cut here in training")
     checks: int = Field(1, ge=1, le=50, description="looks at the held-out texts an epoch, each with a checkpoint")
     patience: int = Field(0, ge=0, description="looks without gain after which the run ends; 0: never")
-    precision: Literal["bf16", "fp16", "fp32"] = Field("bf16", description="of the products; weights stay float32")
+    precision: Literal["auto", "bf16", "fp16", "fp32"] = Field(
+        "auto", description="of the products; weights stay float32; auto: bf16 where the device multiplies it itself"
+    )
     checkpointing: bool = Field(False, description="compute activations twice instead of keeping them")
     held_out: float = Field(0.08, gt=0, lt=0.5, description="share kept back for calibration and thresholds")
     threads: int = Field(0, ge=0, description="CPU threads; 0: as many as there are cores")
@@ -111,9 +113,12 @@ class Loss(_Part):
 
 
 class Augment(_Part):
-    """Changes to a text that leave its labels true; each number is the share of texts it befalls, anew each epoch."""
+    """Changes to a text that leave its labels true; each number is the share of texts it befalls, anew each epoch.
+    With `loss.rdrop` the text as it is and the changed one must get the same answer."""
 
     company: float = Field(0.0, ge=0, le=1, description="a company named is swapped for another of the watch list")
+    country: float = Field(0.0, ge=0, le=1, description="a country named, and its adjective, is swapped for another")
+    person: float = Field(0.0, ge=0, le=1, description="he becomes she, Mr Ms, a first name another, and back")
     numbers: float = Field(0.0, ge=0, le=1, description="digits of its numbers change; direction words stay")
     casing: float = Field(0.0, ge=0, le=1, description="all capitals or all small letters")
     typos: float = Field(0.0, ge=0, le=1, description="letters of a word swapped, dropped or doubled")
@@ -195,6 +200,7 @@ class Recipe(_Part):
     topics: TopicChoice = TopicChoice()
     probes: bool = Field(True, description="measure pairs, robustness and bias too, not only the files, at the end")
     toward: bool = Field(False, description="teach sentiment toward each of several entities, on marked texts")
+    wide: bool = Field(False, description="linear heads over n-grams beside the encoder's, taught as [linear] says")
     encoder: EncoderChoice | None = None
     tuning: Tuning = Tuning()
     schedule: Schedule = Schedule()

@@ -40,6 +40,7 @@ class Rows(torch.utils.data.Dataset[dict[str, Any]]):
         change: makes another text of the same meaning, called each time a text is asked for; None: texts stay. What
             it draws from `random` hangs on the seed, the epoch and the row alone.
         advice: of teachers, a row an example.
+        twice: give each text as it is and, beside it, as it was changed, for a loss that wants both to say the same.
 
     Attributes:
         epoch: which one it is, from 0; the training run counts.
@@ -54,9 +55,11 @@ class Rows(torch.utils.data.Dataset[dict[str, Any]]):
         *,
         change: Callable[[Example], str] | None = None,
         advice: Advice | None = None,
+        twice: bool = False,
         seed: int = 0,
     ) -> None:
         self.epoch = 0
+        self._twice = twice
         self._seed = seed
         self._examples, self._tokenizer, self._cut, self._change, self._advice = (
             examples,
@@ -78,18 +81,23 @@ class Rows(torch.utils.data.Dataset[dict[str, Any]]):
         return [len(ids) for ids in self._ids]
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        ids = self._ids[index]
-        if self._change is not None:
-            before = random.getstate()
-            random.seed(f"{self._seed} {self.epoch} {index}")
-            changed = self._change(self._examples[index])
-            random.setstate(before)
-            if changed != self._examples[index].text:
-                ids = self._encode([changed])[0]
-        row = {"input_ids": ids, **self._labels[index]}
+        changed = self._changed(index)
+        row = {"input_ids": self._ids[index] if self._twice else changed, **self._labels[index]}
+        if self._twice:
+            row["other_ids"] = changed
         if self._advice is not None:
             row |= {"taught_sentiment": self._advice.sentiment[index], "taught_topics": self._advice.topics[index]}
         return row
+
+    def _changed(self, index: int) -> list[int]:
+        """Token ids of the text as it is changed in this epoch."""
+        if self._change is None:
+            return self._ids[index]
+        before = random.getstate()
+        random.seed(f"{self._seed} {self.epoch} {index}")
+        text = self._change(self._examples[index])
+        random.setstate(before)
+        return self._ids[index] if text == self._examples[index].text else self._encode([text])[0]
 
     def _encode(self, texts: Sequence[str]) -> list[list[int]]:
         self._tokenizer.enable_truncation(self._cut)
@@ -117,17 +125,23 @@ class Collator:
     pad: int
 
     def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
-        length = max(len(row["input_ids"]) for row in rows)
-        ids = torch.full((len(rows), length), self.pad)
-        mask = torch.zeros(len(rows), length, dtype=torch.long)
-        for index, row in enumerate(rows):
-            size = len(row["input_ids"])
-            ids[index, :size] = torch.tensor(row["input_ids"])
-            mask[index, :size] = 1
-        batch = {"input_ids": ids, "attention_mask": mask}
+        batch: dict[str, Tensor] = {}
+        batch["input_ids"], batch["attention_mask"] = self._padded([row["input_ids"] for row in rows])
+        if "other_ids" in rows[0]:
+            batch["other_ids"], batch["other_mask"] = self._padded([row["other_ids"] for row in rows])
         for name in ("sentiment_label", "negative_label"):
             batch[name] = torch.tensor([row[name] for row in rows])
         for name in ("topic_labels", "taught_sentiment", "taught_topics"):
             if name in rows[0]:
                 batch[name] = torch.from_numpy(np.stack([row[name] for row in rows]))
         return batch
+
+    def _padded(self, rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+        """(rows, length) ids and their 0/1 mask."""
+        length = max(map(len, rows))
+        ids = torch.full((len(rows), length), self.pad)
+        mask = torch.zeros(len(rows), length, dtype=torch.long)
+        for index, row in enumerate(rows):
+            ids[index, : len(row)] = torch.tensor(row)
+            mask[index, : len(row)] = 1
+        return ids, mask

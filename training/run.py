@@ -7,12 +7,14 @@ import logging
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import NDArray
 
 from monitor.errors import InputError
 from monitor.understand.bundle import Bundle, load_bundle
 from monitor.understand.companies import Watchlist
-from monitor.understand.manifest import MANIFEST
+from monitor.understand.manifest import MANIFEST, Wide
 from monitor.understand.topics import Taxonomy
 from training.augmentation import Changer
 from training.corpus import Corpus, gather, path_of
@@ -103,7 +105,10 @@ def _encoder_run(recipe: Recipe, corpus: Corpus, data: Path, out: Path, taxonomy
         network = fine_tune(recipe, lesson, base.folder, workplace, heads=heads)
         processes.end_unless_first()
         tensors, encoder = stored(recipe, network, base, out)
-        bundle = package(recipe, corpus, tensors, data=data, out=out, taxonomy=taxonomy, encoder=encoder)
+        beside, wide = _wide(recipe, corpus)
+        bundle = package(
+            recipe, corpus, tensors | beside, data=data, out=out, taxonomy=taxonomy, encoder=encoder, wide=wide
+        )
     if recipe.continual.bundle:
         before = load_bundle(Path(recipe.continual.bundle))
         found = continual.forgetting(before, bundle, tested(recipe, data), taxonomy)
@@ -130,6 +135,7 @@ def _soup(
     from training.notes import noted
 
     best, seeds = ensemble.soup(recipe, lesson, members, workplace)
+    beside, wide = _wide(recipe, corpus)
     bundles = []
     for number, member in enumerate([*members, best], 1):
         place = out if member is best and number > len(members) else out.with_name(out.name + ".members") / str(number)
@@ -138,9 +144,22 @@ def _soup(
             for name in ("config.json", "tokenizer.json"):
                 shutil.copyfile(workplace / "member-1" / name, place / name)
         tensors, encoder = ensemble.in_bits(recipe, member)
-        bundles.append(package(recipe, corpus, tensors, data=data, out=place, taxonomy=taxonomy, encoder=encoder))
+        bundles.append(
+            package(
+                recipe, corpus, tensors | beside, data=data, out=place, taxonomy=taxonomy, encoder=encoder, wide=wide
+            )
+        )
     *each, bundle = bundles
     return noted(bundle, "Ensemble", ensemble.ensemble_lines(each, bundle, seeds, tested(recipe, data), taxonomy))
+
+
+def _wide(recipe: Recipe, corpus: Corpus) -> tuple[dict[str, NDArray[Any]], Wide | None]:
+    """The linear heads a recipe wants beside its encoder's; none when it wants none."""
+    if not recipe.wide:
+        return {}, None
+    from training.widening import wide_of
+
+    return wide_of(recipe, corpus)
 
 
 def _unlabelled(recipe: Recipe, corpus: Corpus, data: Path) -> list[Example]:

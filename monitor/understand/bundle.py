@@ -72,6 +72,10 @@ def load_bundle(folder: Path, *, device: str = "auto", threads: int = 0, tokens:
             from monitor.understand.runtimes.pytorch import EncoderRuntime
 
             runtime = EncoderRuntime.load(folder, manifest, device=device, threads=threads, tokens=tokens)
+            if manifest.wide is not None:
+                from monitor.understand.runtimes.wide import WideRuntime, read_heads
+
+                runtime = WideRuntime(runtime, read_heads(folder, manifest), manifest.wide)
         else:
             from monitor.understand.runtimes.ngrams import NgramRuntime
 

@@ -11,16 +11,15 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from monitor.documents import LABELS, Label, Sentiment
 from monitor.errors import BundleError, InputError
 from monitor.understand.bundle import Bundle
 from monitor.understand.manifest import MANIFEST, WEIGHTS, Manifest, check_files, damaged, read_manifest
-from monitor.understand.runtimes import Attribution, Logits
+from monitor.understand.runtimes import Attributing
 
 _HAN = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3\uf900-\ufaff\U00020000-\U0003ffff"
 # One Chinese character, a word or number of another script with what joins its parts, or any other sign.
@@ -86,18 +85,6 @@ class Explanation:
         }
 
 
-class Attributing(Protocol):
-    """A network that can say which pieces of a text its logits come from."""
-
-    def logits(self, texts: Sequence[str]) -> Logits:
-        """As of any runtime."""
-        ...
-
-    def attribute(self, text: str, direction: NDArray[np.float64]) -> Attribution:
-        """Shares of the pieces of `text` in `direction` (3 + topics,) times its logits."""
-        ...
-
-
 class Explainer:
     """A model folder, loaded for explaining. On the CPU: one text at a time is asked for.
 
@@ -153,7 +140,12 @@ def _load(folder: Path, manifest: Manifest) -> Attributing:
     if manifest.kind == "encoder":
         from monitor.understand.runtimes.gradients import GradientRuntime
 
-        return GradientRuntime.load(folder, manifest)
+        deep = GradientRuntime.load(folder, manifest)
+        if manifest.wide is None:
+            return deep
+        from monitor.understand.runtimes.wide import WideExplained, read_heads
+
+        return WideExplained(deep, read_heads(folder, manifest), manifest.wide)
     if manifest.kind == "ngrams":
         from monitor.understand.runtimes.ngrams import NgramRuntime
 

@@ -71,6 +71,22 @@ class Ngrams:
 
 @with_config(_STRICT)
 @dataclass(frozen=True)
+class Wide:
+    """Linear heads over hashed n-grams whose logits are added to the encoder's (see `runtimes/wide.py`).
+
+    Attributes:
+        sentiment, topics: what their logits are multiplied by before.
+        toward: the same for the sentiment of a text that is marked for one company.
+    """
+
+    ngrams: Ngrams
+    sentiment: float = 0.0
+    topics: float = 0.0
+    toward: float = 0.0
+
+
+@with_config(_STRICT)
+@dataclass(frozen=True)
 class TrainingData:
     """A file the model learned from."""
 
@@ -93,6 +109,7 @@ class Manifest:
         metrics: file → what `bellwether evaluate` found on it.
         files: name → SHA-256 of every other file in the folder.
         toward: the network was taught on texts marked for one company, too (`toward.aimed`), and is asked about them.
+        wide: linear heads beside the encoder's; None: there are none.
     """
 
     format: int
@@ -110,6 +127,7 @@ class Manifest:
     training_data: tuple[TrainingData, ...] = ()
     metrics: Mapping[str, Any] = field(default_factory=dict)
     toward: bool = False
+    wide: Wide | None = None
 
     @property
     def model(self) -> str:
@@ -160,6 +178,11 @@ def _contradiction(manifest: Manifest) -> str | None:
         manifest.kind == "ngrams"
     ):
         return f"kind {manifest.kind}: its section is missing or another is there"
+    wide = manifest.wide
+    if wide is not None and manifest.encoder is None:
+        return "wide: there is no encoder to stand beside"
+    if wide is not None and not all(math.isfinite(x) and x >= 0 for x in (wide.sentiment, wide.topics, wide.toward)):
+        return "wide: a share is negative or no number"
     if WEIGHTS not in manifest.files:
         return f"files: {WEIGHTS} is not among them"
     if any("/" in name or "\\" in name or name in ("..", "") for name in manifest.files):

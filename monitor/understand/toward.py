@@ -46,6 +46,11 @@ def aimed(text: str, spans: Sequence[tuple[int, int, str]], target: str, lang: s
     return _around(marked, this) if found else f"{this}: {marked}"
 
 
+def is_marked(text: str) -> bool:
+    """Whether a text is one that `aimed` made."""
+    return any(this in text for this, _ in MARKERS.values())
+
+
 def _around(text: str, marker: str) -> str:
     """The passages of `REACH` characters around each marker; all of a text that is hardly longer."""
     if len(text) <= 3 * REACH:

@@ -104,6 +104,27 @@ def test_fine_tuning_run_makes_a_bundle_that_learned(data: Path) -> None:
     assert not (data / "bundle.run").exists()
 
 
+def test_linear_heads_beside_an_encoder_know_what_it_does_not(data: Path) -> None:
+    """An encoder that hardly learns: what the bundle knows, it knows from the heads over n-grams."""
+    make_encoder(data / "encoder")
+    plan = (
+        f'kind = "encoder"\nwide = true\n[encoder]\nname = "{data / "encoder"}"\nmax_tokens = 64\n'
+        "[schedule]\nepochs = 1\nbatch = 64\nrate = 1e-6\nhead_rate = 1e-6\nheld_out = 0.2\n"
+        '[tuning]\nmethod = "full"\n[storage]\nbits = 8\n[linear]\nbuckets = 4096\n'
+    )
+    out = data / "bundle"
+    recipe = read_recipe(str(write_recipe(data, plan)))
+    bundle = run(recipe, data=data, out=out, taxonomy=load_taxonomy())
+    wide = bundle.manifest.wide
+    assert wide is not None and wide.sentiment > 1.0 and wide.topics > 0.1
+    assert bundle.manifest.metrics["test.jsonl"]["sentiment_accuracy"] > 0.95
+    assert bundle.manifest.metrics["test.jsonl"]["topics_accuracy"] > 0.95
+    assert "beside the encoder's; their logits count" in (out / "MODEL_CARD.md").read_text(encoding="utf-8")
+    scored = Engine(EngineSettings(bundles=[out])).score(["the bond loss fraud"], ["en"])[0]
+    assert scored is not None and scored.sentiment.label == "negative"
+    assert scored.sentiment.negative == round(float(bundle.probabilities(["the bond loss fraud"])[0][0, 0]), 4)
+
+
 def tensor_names(path: Path) -> list[str]:
     from safetensors import safe_open
 

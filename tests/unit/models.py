@@ -107,6 +107,37 @@ def make_bundle(folder: Path, encoder: Path, *, hidden: int = 32, seed: int = 1,
     return folder
 
 
+def make_wide_bundle(
+    folder: Path, encoder: Path, *, shares: tuple[float, float, float] = (0.5, 0.25, 2.0), **changes: Any
+) -> Path:
+    """As `make_bundle`, with random linear heads beside the encoder's; shares of sentiment, topics and toward."""
+    from safetensors.numpy import load_file, save_file
+
+    from monitor.understand.quantised import quantise
+
+    buckets = 512
+    make_bundle(folder, encoder)
+    tensors = load_file(folder / "weights.safetensors")
+    random = np.random.default_rng(9)
+    tensors["wide.idf"] = random.uniform(0.5, 2.0, buckets).astype(np.float16)
+    for part, rows in (("sentiment", 3), ("topics", len(TOPICS))):
+        weight = random.normal(size=(rows, buckets)).astype(np.float32)
+        tensors[f"wide.{part}.weight.codes"], tensors[f"wide.{part}.weight.scales"] = quantise(weight, 8)
+        tensors[f"wide.{part}.bias"] = random.normal(size=rows).astype(np.float16)
+    save_file(tensors, folder / "weights.safetensors")
+    manifest = json.loads((folder / "bundle.json").read_text(encoding="utf-8"))
+    manifest["files"]["weights.safetensors"] = sha256(folder / "weights.safetensors")
+    sentiment, topics, toward = shares
+    manifest["wide"] = {
+        "ngrams": {"low": 1, "high": 3, "buckets": buckets},
+        "sentiment": sentiment,
+        "topics": topics,
+        "toward": toward,
+    }
+    (folder / "bundle.json").write_text(json.dumps({**manifest, **changes}), encoding="utf-8")
+    return folder
+
+
 FALLING = {"en": ("[this company] falls",), "zh": ("［本公司］下跌",)}
 RISING = {"en": ("[this company] rises",), "zh": ("［本公司］上涨",)}
 

@@ -69,3 +69,27 @@ def test_typos_and_casing_leave_short_words_tickers_and_order() -> None:
 def test_nothing_asked_nothing_changed() -> None:
     change = Changer(Augment(), WATCHLIST)
     assert change(Example("Apple falls 12%")) == "Apple falls 12%"
+
+
+def test_country_becomes_the_same_form_of_another_wherever_it_stands() -> None:
+    random.seed(3)
+    change = Changer(Augment(country=1.0), WATCHLIST)
+    text = "Chinese exports fall as China and India argue; $CHINA steady"
+    for _ in range(30):
+        adjective, _, rest = change(Example(text)).partition(" exports fall as ")
+        first, _, rest = rest.partition(" and ")
+        second = rest.partition(" argue")[0]
+        forms = {"Chinese": "China", "Greek": "Greece", "Thai": "Thailand"}
+        assert first not in ("", second) or first == second  # two countries may become one by chance
+        assert forms.get(adjective, first) == first
+        assert rest.endswith("$CHINA steady")
+    assert len({change(Example("出口到日本的订单下降")) for _ in range(30)}) > 5
+
+
+def test_person_becomes_another_of_the_other_sex() -> None:
+    random.seed(3)
+    change = Changer(Augment(person=1.0), WATCHLIST)
+    assert change(Example("Mr Falk said he sold his shares")) == "Ms Falk said she sold her shares"
+    assert change(Example("她辞去董事长，女高管接任")) == "他辞去董事长，男高管接任"
+    assert change(Example("The hero held on")) == "The hero held on"
+    assert change(Example("Susan Falk buys", lang="en")).endswith(" Falk buys")

@@ -62,3 +62,11 @@ class Attribution:
     value: float
     baseline: float
     method: str
+
+
+class Attributing(Runtime, Protocol):
+    """A network that can say which pieces of a text its logits come from."""
+
+    def attribute(self, text: str, direction: NDArray[np.float64]) -> Attribution:
+        """Shares of the pieces of `text` in `direction` (3 + topics,) times its logits."""
+        ...

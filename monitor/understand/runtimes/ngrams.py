@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -134,8 +134,16 @@ class NgramRuntime:
 
         if manifest.ngrams is None:
             raise ValueError("no n-grams described")
-        tensors = load_file(folder / "weights.safetensors")
-        topics, buckets = len(manifest.topics), manifest.ngrams.buckets
+        return cls.of(load_file(folder / "weights.safetensors"), manifest.ngrams, len(manifest.topics))
+
+    @classmethod
+    def of(cls, tensors: Mapping[str, NDArray[Any]], ngrams: Ngrams, topics: int) -> NgramRuntime:
+        """The heads of a bundle's tensors.
+
+        Raises:
+            KeyError, ValueError: the tensors do not fit.
+        """
+        buckets = ngrams.buckets
         wanted = {
             "idf": (buckets,),
             "sentiment.weight": (3, buckets),
@@ -150,7 +158,7 @@ class NgramRuntime:
             np.concatenate([tensors[f"sentiment.{part}"], tensors[f"topics.{part}"]]) for part in ("weight", "bias")
         ]
         weight = np.ascontiguousarray(both[0].astype(np.float64).T)
-        return cls(Hasher(manifest.ngrams), tensors["idf"].astype(np.float64), weight, both[1].astype(np.float64))
+        return cls(Hasher(ngrams), tensors["idf"].astype(np.float64), weight, both[1].astype(np.float64))
 
     def logits(self, texts: Sequence[str]) -> Logits:
         """Logits of each text, one window each, read as far as MAX_CHARS."""

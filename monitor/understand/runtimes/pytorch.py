@@ -169,6 +169,8 @@ def read_network(folder: Path, manifest: Manifest) -> tuple[Network, Tokenizer]:
     if manifest.encoder is None:
         raise ValueError("no encoder named")
     tensors = load_file(folder / "weights.safetensors")
+    if manifest.wide is not None:  # the heads beside it are not the network's
+        tensors = {name: value for name, value in tensors.items() if not name.startswith("wide.")}
     taught = {name.removeprefix("encoder."): tensors.pop(name) for name in list(tensors) if name.startswith("encoder.")}
     encoder, tokenizer = build(folder, manifest.encoder, taught)
     network = Network(encoder, pooling=manifest.encoder.pooling, topics=len(manifest.topics))
