@@ -60,7 +60,13 @@ def base_for(recipe: Recipe, examples: Sequence[Example], workplace: Path) -> Ba
     if choice.trim:
         from training.trimming import trim
 
-        kept = trim(folder, [example.text for example in examples], made)
+        trimmed = workplace / "trimmed" if choice.layers else made
+        kept = trim(folder, [example.text for example in examples], trimmed)
         log.info("%s: %d pieces of the vocabulary kept", recipe.name, kept)
-        return Base(made, True)
-    return Base(folder, own)
+        folder, own = trimmed, True
+    if choice.layers:
+        from training.shallow import shallow
+
+        shallow(folder, choice.layers, made)
+        own = True
+    return Base(folder if not choice.layers else made, own)

@@ -58,6 +58,7 @@ class EncoderChoice(_Part):
     pooling: Literal["mean", "first"] = "mean"
     max_tokens: int = Field(128, ge=16, le=8192, description="tokens of one window at run time")
     trim: bool = Field(False, description="keep only the pieces the texts use, and every single Chinese character")
+    layers: int = Field(0, ge=0, description="keep only so many of its layers, the lowest; 0: all")
 
 
 class Tuning(_Part):

@@ -34,7 +34,7 @@ def rows(name: str) -> list[dict[str, Any]]:
 
 def taught(lang: str) -> list[str]:
     """Every text that training may see."""
-    return [row["text"] for name in (f"{lang}.train.jsonl", f"{lang}.toward.jsonl") for row in rows(name)]
+    return [row["text"] for name in ("train", "news", "toward") for row in rows(f"{lang}.{name}.jsonl")]
 
 
 def examined(lang: str) -> list[str]:
@@ -60,6 +60,18 @@ def test_taught_texts_are_read_by_training_and_hold_every_class(lang: str) -> No
     assert 0.9 < counts["positive"] / counts["negative"] < 1.1
     assert counts["neutral"] >= 0.15 * len(examples)
     assert all(row["kind"] for row in rows(f"{lang}.train.jsonl"))
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_taught_news_is_plain_and_balanced(lang: str) -> None:
+    texts = rows(f"{lang}.news.jsonl")
+    counts = Counter(row["sentiment"] for row in texts)
+    assert len(texts) >= 1000 and set(counts) == set(LABELS)
+    assert max(counts.values()) < 0.45 * len(texts) and min(counts.values()) > 0.2 * len(texts)
+    assert all(set(row) == {"text", "lang", "sentiment", "kind"} and row["lang"] == lang for row in texts)
+    # Written line by line: no few words begin many of them.
+    begin = 8 if lang == "en" else 4
+    assert Counter(row["text"][:begin].casefold() for row in texts).most_common(1)[0][1] < 0.02 * len(texts)
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)

@@ -17,6 +17,7 @@ from monitor.understand.encoders import load_encoder, load_tokenizer
 from monitor.understand.quantised import BITS, quantise, restore
 from tests.unit.models import make_encoder
 from training import e5
+from training.shallow import shallow
 from training.storing import packed
 from training.trimming import trim
 
@@ -133,3 +134,21 @@ def test_file_that_is_no_carried_encoder_is_one_line(
 def test_page_of_recipe_keys_is_what_the_program_says() -> None:
     page = runpy.run_path(str(ROOT / "docs" / "make_recipe.py"))["page"]()
     assert (ROOT / "docs" / "recipe.md").read_text(encoding="utf-8") == page, "run `python docs/make_recipe.py`"
+
+
+def test_shallow_encoder_is_the_lower_layers_of_the_whole_one(tmp_path: Path) -> None:
+    import torch
+
+    whole = make_encoder(tmp_path / "whole")
+    shallow(whole, 1, tmp_path / "shallow")
+    deep, flat = load_encoder(whole), load_encoder(tmp_path / "shallow")
+    assert (deep.config.num_hidden_layers, flat.config.num_hidden_layers) == (2, 1)  # type: ignore[union-attr]
+    ids = torch.tensor([load_tokenizer(tmp_path / "shallow").encode("shares fall").ids])
+    with torch.inference_mode():
+        lower = deep(input_ids=ids, output_hidden_states=True).hidden_states[1]
+        assert torch.allclose(flat(input_ids=ids).last_hidden_state, lower, atol=1e-6)
+
+
+def test_layers_that_are_not_there_cannot_be_kept(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="3 of 2 layers cannot be kept"):
+        shallow(make_encoder(tmp_path / "whole"), 3, tmp_path / "out")
