@@ -82,7 +82,24 @@ def fine_tune(
     tokenizer = load_tokenizer(encoder_folder)
     encoder = load_encoder(encoder_folder)
     pad = int(encoder.config.pad_token_id or 0)  # type: ignore[union-attr, arg-type]
-    each = math.ceil(len(lesson.taught) / (plan.batch * processes.count()))
+    taught = Rows(
+        lesson.taught,
+        lesson.topics,
+        tokenizer,
+        plan.max_tokens,
+        change=lesson.change,
+        advice=lesson.advice,
+        twice=lesson.change is not None and recipe.loss.rdrop > 0,
+        seed=plan.seed,
+    )
+    order = Order(
+        taught.lengths,
+        plan.batch * plan.accumulate * processes.count(),
+        plan.seed,
+        seldom=[place for place, row in enumerate(lesson.taught) if row.target is not None],
+        share=recipe.toward_share,
+    )
+    each = math.ceil(len(order) / (plan.batch * processes.count()))
     steps = max(1, math.ceil(math.ceil(each / plan.accumulate) * plan.epochs))
     longest = max(plan.max_tokens, recipe.encoder.max_tokens)
     network = Network(
@@ -112,17 +129,6 @@ def fine_tune(
         steps,
     )
     checkpoints = workplace / "checkpoints"
-    taught = Rows(
-        lesson.taught,
-        lesson.topics,
-        tokenizer,
-        plan.max_tokens,
-        change=lesson.change,
-        advice=lesson.advice,
-        twice=lesson.change is not None and recipe.loss.rdrop > 0,
-        seed=plan.seed,
-    )
-    order = Order(taught.lengths, plan.batch * plan.accumulate * processes.count(), plan.seed)
     pruning = Pruning(network) if adaptive(network) is not None else None
     with processes.in_turn():
         last = last_complete(checkpoints)

@@ -5,6 +5,7 @@ So a run that goes on from a checkpoint in the middle of an epoch sees the texts
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
 import torch
@@ -19,18 +20,29 @@ class Order(torch.utils.data.Sampler[int]):
     Args:
         lengths: of the texts, in tokens.
         batch: texts of a step over all devices.
+        seldom: texts of which an epoch sees only a share; one epoch after the other goes through them all.
+        share: that share, in (0, 1].
     """
 
-    def __init__(self, lengths: Sequence[int], batch: int, seed: int) -> None:
+    def __init__(
+        self, lengths: Sequence[int], batch: int, seed: int, *, seldom: Sequence[int] = (), share: float = 1.0
+    ) -> None:
         self.epoch = 0
         self._lengths, self._batch, self._seed = lengths, batch, seed
+        mixed = torch.randperm(len(seldom), generator=torch.Generator().manual_seed(seed)).tolist()
+        self._seldom = [seldom[place] for place in mixed]
+        self._some = math.ceil(share * len(seldom))
 
     def __len__(self) -> int:
-        return len(self._lengths)
+        return len(self._lengths) - len(self._seldom) + self._some
 
     def __iter__(self) -> Iterator[int]:
         generator = torch.Generator().manual_seed(self._seed + 1_000_003 * self.epoch)
         drawn = torch.randperm(len(self._lengths), generator=generator).tolist()
+        if self._some < len(self._seldom):
+            begin = self.epoch * self._some % len(self._seldom)
+            left_out = set((self._seldom[begin:] + self._seldom[:begin])[self._some :])
+            drawn = [index for index in drawn if index not in left_out]
         size = SPREAD * self._batch
         batches: list[list[int]] = []
         for begin in range(0, len(drawn), size):

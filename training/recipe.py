@@ -201,6 +201,7 @@ class Recipe(_Part):
     topics: TopicChoice = TopicChoice()
     probes: bool = Field(True, description="measure pairs, robustness and bias too, not only the files, at the end")
     toward: bool = Field(False, description="teach sentiment toward each of several entities, on marked texts")
+    toward_share: float = Field(1.0, gt=0, le=1, description="of the marked texts an epoch sees; each its turn")
     wide: bool = Field(False, description="linear heads over n-grams beside the encoder's, taught as [linear] says")
     encoder: EncoderChoice | None = None
     tuning: Tuning = Tuning()
