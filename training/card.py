@@ -133,6 +133,17 @@ def _held(encoder: Encoder) -> str:
     return f"adapters of rank {encoder.rank} (alpha {encoder.alpha:g}), merged into the encoder when it is loaded"
 
 
+def _near_copies(corpus: Corpus) -> list[str]:
+    """What became of taught texts that are nearly tested ones."""
+    fate = "were taught, so numbers on that file flatter" if corpus.near_taught else "were not taught"
+    lines = [
+        f"{len(near.pairs):,} texts that are near copies of {near.tested:,} of {file} {fate}."
+        for file, near in corpus.near_leaks.items()
+        if near.pairs
+    ]
+    return [*lines, ""] if lines else []
+
+
 def _learned(recipe: Recipe, manifest: Manifest, corpus: Corpus) -> list[str]:
     lines = [
         "## What it learned from",
@@ -148,6 +159,7 @@ def _learned(recipe: Recipe, manifest: Manifest, corpus: Corpus) -> list[str]:
         f"Without doubles {taught['texts']:,} texts were taught; {held['texts']:,} were held out to choose "
         "temperatures and thresholds, so numbers on them flatter a little.",
         "",
+        *_near_copies(corpus),
         *([f"How the recipe was chosen: {recipe.chosen}", ""] if recipe.chosen else []),
         "Taught sentiment: " + ", ".join(f"{label} {n:,}" for label, n in taught["sentiment"].items()) + ".",
         "",

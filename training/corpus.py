@@ -29,22 +29,21 @@ class Corpus:
         taught: what the weights learn from.
         held: what temperatures and thresholds are chosen on; no weight sees it.
         topics: every topic id the taught texts carry, sorted.
-        near_leaks: test file → the texts that were left out of training as near copies of its own.
+        near_leaks: test file → the taught files' texts that are near copies of its own.
+        near_taught: whether these were taught all the same.
     """
 
     taught: Sequence[Example]
     held: Sequence[Example]
     topics: tuple[str, ...]
     near_leaks: Mapping[str, NearLeaks] = field(default_factory=dict)
+    near_taught: bool = False
 
 
-def gather(
-    recipe: Recipe, folder: Path, taxonomy: Taxonomy, *, near_leaks: bool = False, near_doubles: bool = True
-) -> Corpus:
+def gather(recipe: Recipe, folder: Path, taxonomy: Taxonomy, *, near_doubles: bool = True) -> Corpus:
     """Read the recipe's training files from `folder`.
 
     Args:
-        near_leaks: teach near copies of tested texts too. How many there are is told in either case.
         near_doubles: teach near copies of taught texts that carry no other label too.
 
     Raises:
@@ -86,10 +85,10 @@ def gather(
             refuse_leaks(rows, tested, train_name="the training files", test_name=file.file)
             kept, found_near = without_near_leaks(rows, tested)
             if found_near.pairs:
-                log.warning("%s: %s: %s", file.file, found_near, "taught" if near_leaks else "not taught")
-            if not near_leaks:
+                log.warning("%s: %s: %s", file.file, found_near, "taught" if recipe.near_leaks else "not taught")
+            leaked[file.file] = found_near
+            if not recipe.near_leaks:
                 rows = kept
-                leaked[file.file] = found_near
     if not near_doubles:
         rows, dropped = without_near_doubles(rows)
         log.info("%d near copies with no other label are not taught", dropped)
@@ -102,7 +101,7 @@ def gather(
     held = [
         row if row.topics is None else replace(row, topics=tuple(t for t in row.topics if t in known)) for row in held
     ]
-    return Corpus(taught, held, topics, leaked)
+    return Corpus(taught, held, topics, leaked, recipe.near_leaks)
 
 
 def path_of(folder: Path, name: str) -> Path:

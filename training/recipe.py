@@ -199,6 +199,7 @@ class Recipe(_Part):
     test: list[DataFile] = Field(default_factory=list)
     unlabelled: list[UnlabelledFile] = Field(default_factory=list)
     topics: TopicChoice = TopicChoice()
+    near_leaks: bool = Field(False, description="teach near copies of tested texts too; the card then says so")
     probes: bool = Field(True, description="measure pairs, robustness and bias too, not only the files, at the end")
     toward: bool = Field(False, description="teach sentiment toward each of several entities, on marked texts")
     toward_share: float = Field(1.0, gt=0, le=1, description="of the marked texts an epoch sees; each its turn")
