@@ -12,12 +12,15 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from monitor.understand.companies import Watchlist
+from monitor.understand.toward import MARKERS
 from training.data.examples import Example
 from training.recipe import Augment
 
 _NUMBER = re.compile(r"(?<![\w.])\d+(?:[,.]\d+)*")
 _WORD = re.compile(r"(?<![$@#\w])[A-Za-z]{5,}(?!\w)")
 _HAN = re.compile(r"[\u4e00-\u9fff]")
+_MARKERS = [marker for pair in MARKERS.values() for marker in pair]
+_MARKED = re.compile(f"({'|'.join(map(re.escape, _MARKERS))})")
 _SUBSTITUTES = Path(__file__).with_name("substitutes.toml")
 
 
@@ -35,10 +38,14 @@ class Changer:
         }
 
     def __call__(self, example: Example) -> str:
-        """Another text with the same labels; often the same text."""
-        text, share = example.text, self._augment
-        if _befalls(share.company) and example.target is None:
-            text = self._swapped(text)
+        """Another text with the same labels; often the same text. Markers of companies stay as they are."""
+        if example.target is None:
+            text = self._swapped(example.text) if _befalls(self._augment.company) else example.text
+            return self._changed(text)
+        return "".join(part if part in _MARKERS else self._changed(part) for part in _MARKED.split(example.text))
+
+    def _changed(self, text: str) -> str:
+        share = self._augment
         if _befalls(share.country):
             text = self._others.country(text)
         if _befalls(share.person):
@@ -110,11 +117,11 @@ class Substitutes:
 
 
 def _any_of(words: Iterable[str]) -> re.Pattern[str]:
-    """Any of the words as a whole one; Chinese ones are not set apart by blanks."""
+    """Any of the words as a whole one. Chinese ones are not set apart by blanks; 其他 is no 他 and 欧美国家 no 美国."""
     longest = sorted(words, key=len, reverse=True)
     plain = "|".join(re.escape(word) for word in longest if not _HAN.search(word))
     han = "|".join(re.escape(word) for word in longest if _HAN.search(word))
-    return re.compile(rf"(?<![\w$@#.])(?:{plain})(?![\w.])|{han}" if plain and han else plain or han)
+    return re.compile(rf"(?<![\w$@#.])(?:{plain})(?!\w|\.\w)|(?<![其子欧南北])(?:{han})")
 
 
 def _befalls(share: float) -> bool:

@@ -44,6 +44,11 @@ def gone_on(recipe: Recipe) -> tuple[Recipe, Manifest]:
     manifest = read_manifest(Path(recipe.continual.bundle))
     if manifest.encoder is None:
         raise InputError(f"continual.bundle: {recipe.continual.bundle} is linear; only encoders can be gone on with")
+    if manifest.wide is not None and not recipe.wide:
+        raise InputError(
+            f"continual.bundle: {recipe.continual.bundle} has linear heads beside its encoder's; set wide = true, so "
+            "that the new bundle gets some too (they are taught anew, on the texts of this run)"
+        )
     described = manifest.encoder
     choice = EncoderChoice(
         name=described.name,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 from monitor.understand.bundle import load_bundle
 from monitor.understand.manifest import MANIFEST
 from monitor.understand.topics import Taxonomy
-from training.corpus import Corpus, gather
+from training.corpus import gather
 from training.data.splits import folds, held_out
 from training.evaluation.summary import summary
 from training.evaluation.tasks import evaluate_examples
@@ -48,7 +49,7 @@ def cross_validate(recipe: Recipe, k: int, *, data: Path, out: Path, taxonomy: T
             bundle = load_bundle(folder)
         else:
             log.info("fold %d of %d: %d texts to teach, %d tested", number + 1, k, len(taught), len(tested))
-            part = Corpus(taught, held, corpus.topics)
+            part = replace(corpus, taught=taught, held=held)
             bundle = teach(recipe, part, data=data, out=folder, taxonomy=taxonomy)
         found.append(summary(evaluate_examples(bundle, tested, taxonomy)))
     return found

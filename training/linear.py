@@ -27,11 +27,14 @@ from training.recipe import RECIPES, Recipe
 log = logging.getLogger(__name__)
 
 
-def teach(recipe: Recipe, corpus: Corpus) -> tuple[dict[str, NDArray[Any]], Ngrams]:
-    """Weights for `runtimes.ngrams`, in float16.
+def teach(recipe: Recipe, corpus: Corpus, *, beside: bool = False) -> tuple[dict[str, NDArray[Any]], Ngrams]:
+    """Weights for `runtimes.ngrams`, in float16. A topic that all or none of its texts have gets a row of zeros.
+
+    Args:
+        beside: the heads stand beside an encoder's and may leave the sentiment to it.
 
     Raises:
-        InputError: no text carries a sentiment, or a class of it has no text.
+        InputError: no text carries a sentiment, or a class of it has no text, and there is no encoder to leave it to.
     """
     from sklearn.linear_model import LogisticRegression
     from sklearn.svm import LinearSVC
@@ -56,22 +59,29 @@ def teach(recipe: Recipe, corpus: Corpus) -> tuple[dict[str, NDArray[Any]], Ngra
         labels = np.concatenate([labels, colours])
         importance = np.concatenate([importance, np.full(len(words), plan.each_word)])
     missing = [label for place, label in enumerate(LABELS) if not (labels == place).any()]
-    if missing:
+    if missing and not beside:
         raise InputError(f"recipe {recipe.name}: no text taught is {' or '.join(missing)}")
-    log.info("%s: sentiment from %d texts", recipe.name, len(labels))
-    sentiment = LinearSVC(C=plan.sentiment_c, random_state=plan.seed).fit(sentiment_rows, labels, importance)
+    sentiment, sentiment_bias = np.zeros((len(LABELS), plan.buckets)), np.zeros(len(LABELS))
+    if not missing:
+        log.info("%s: sentiment from %d texts", recipe.name, len(labels))
+        fitted = LinearSVC(C=plan.sentiment_c, random_state=plan.seed).fit(sentiment_rows, labels, importance)
+        sentiment, sentiment_bias = fitted.coef_, fitted.intercept_
     weights, biases = [], []
     for topic in corpus.topics:
         labelled = np.array([_decided(example, topic) for example in examples])
         meant = np.array([topic in (example.topics or ()) for example in examples])[labelled].astype(int)
         log.info("%s: topic %s from %d texts", recipe.name, topic, int(meant.sum()))
+        if meant.all() or not meant.any():
+            weights.append(np.zeros(plan.buckets))
+            biases.append(0.0)
+            continue
         model = LogisticRegression(C=plan.topics_c, max_iter=300, tol=1e-3).fit(rows[labelled], meant)
         weights.append(model.coef_[0])
         biases.append(model.intercept_[0])
     tensors = {
         "idf": idf,
-        "sentiment.weight": sentiment.coef_,
-        "sentiment.bias": sentiment.intercept_,
+        "sentiment.weight": sentiment,
+        "sentiment.bias": sentiment_bias,
         "topics.weight": np.array(weights).reshape(-1, plan.buckets),
         "topics.bias": np.array(biases),
     }

@@ -253,6 +253,10 @@ def read_recipe(name: str, settings: Mapping[str, str] | None = None) -> Recipe:
         raise InputError(f"{path}: encoder: a recipe of this kind names the encoder to start from")
     if recipe.storage.form == "adapters" and recipe.tuning.method in ("full", "ia3"):
         raise InputError(f"{path}: storage.form: {recipe.tuning.method} makes no adapters; use delta, whole or auto")
+    if recipe.wide and recipe.kind != "encoder":
+        raise InputError(f"{path}: wide: there is no encoder for the linear heads to stand beside; leave it out")
+    if recipe.toward_share < 1 and not recipe.toward:
+        raise InputError(f"{path}: toward_share: no text is marked; set toward = true or leave it out")
     if recipe.ensemble.members > 1 and recipe.tuning.method in ("prefix", "prompt"):
         raise InputError(
             f"{path}: ensemble.members: the mean of several {recipe.tuning.method}es means nothing; use lora"

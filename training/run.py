@@ -97,17 +97,18 @@ def _encoder_run(recipe: Recipe, corpus: Corpus, data: Path, out: Path, taxonomy
     with processes.in_turn():
         advice = advice_of(recipe.distil, taught, corpus.topics, workplace)
     lesson = Lesson(taught, corpus.held, corpus.topics, change=_changer(recipe), advice=advice)
+    beside = _wide(recipe, corpus) if processes.first() else ({}, None)
     if recipe.ensemble.members > 1:
         members = ensemble.members_of(recipe, lesson, base, heads, workplace)
         processes.end_unless_first()
-        bundle = _soup(recipe, lesson, members, corpus, data, out, taxonomy, workplace)
+        bundle = _soup(recipe, lesson, members, beside, corpus, data, out, taxonomy, workplace)
     else:
         network = fine_tune(recipe, lesson, base.folder, workplace, heads=heads)
         processes.end_unless_first()
         tensors, encoder = stored(recipe, network, base, out)
-        beside, wide = _wide(recipe, corpus)
+        linear, wide = beside
         bundle = package(
-            recipe, corpus, tensors | beside, data=data, out=out, taxonomy=taxonomy, encoder=encoder, wide=wide
+            recipe, corpus, tensors | linear, data=data, out=out, taxonomy=taxonomy, encoder=encoder, wide=wide
         )
     if recipe.continual.bundle:
         before = load_bundle(Path(recipe.continual.bundle))
@@ -124,6 +125,7 @@ def _soup(
     recipe: Recipe,
     lesson: Lesson,
     members: Sequence[Member],
+    beside: Beside,
     corpus: Corpus,
     data: Path,
     out: Path,
@@ -135,7 +137,7 @@ def _soup(
     from training.notes import noted
 
     best, seeds = ensemble.soup(recipe, lesson, members, workplace)
-    beside, wide = _wide(recipe, corpus)
+    linear, wide = beside
     bundles = []
     for number, member in enumerate([*members, best], 1):
         place = out if member is best and number > len(members) else out.with_name(out.name + ".members") / str(number)
@@ -146,14 +148,18 @@ def _soup(
         tensors, encoder = ensemble.in_bits(recipe, member)
         bundles.append(
             package(
-                recipe, corpus, tensors | beside, data=data, out=place, taxonomy=taxonomy, encoder=encoder, wide=wide
+                recipe, corpus, tensors | linear, data=data, out=place, taxonomy=taxonomy, encoder=encoder, wide=wide
             )
         )
     *each, bundle = bundles
     return noted(bundle, "Ensemble", ensemble.ensemble_lines(each, bundle, seeds, tested(recipe, data), taxonomy))
 
 
-def _wide(recipe: Recipe, corpus: Corpus) -> tuple[dict[str, NDArray[Any]], Wide | None]:
+Beside = tuple[dict[str, NDArray[Any]], Wide | None]
+"""The tensors of linear heads beside an encoder's, and what the manifest says of them."""
+
+
+def _wide(recipe: Recipe, corpus: Corpus) -> Beside:
     """The linear heads a recipe wants beside its encoder's; none when it wants none."""
     if not recipe.wide:
         return {}, None

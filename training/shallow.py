@@ -22,7 +22,7 @@ def shallow(folder: Path, layers: int, out: Path) -> None:
     """Write the encoder of `folder` with its lowest `layers` layers into `out`.
 
     Raises:
-        InputError: it has no more than so many, or keeps them under names that are not known here.
+        InputError: it has fewer, or keeps them under names that are not known here.
     """
     from safetensors.numpy import load_file, save_file
 
@@ -38,7 +38,10 @@ def shallow(folder: Path, layers: int, out: Path) -> None:
     if layers > count:
         raise InputError(f"encoder.layers: {layers} of {count} layers cannot be kept; name fewer")
     out.mkdir(parents=True, exist_ok=True)
-    (out / "config.json").write_text(json.dumps(config | dict.fromkeys(named, layers), indent=1), encoding="utf-8")
+    # What a configuration says of each layer in a list of its own is cut with them.
+    lists = {key: value[:layers] for key, value in config.items() if isinstance(value, list) and len(value) == count}
+    less = config | lists | dict.fromkeys(named, layers)
+    (out / "config.json").write_text(json.dumps(less, indent=1), encoding="utf-8")
     shutil.copyfile(folder / "tokenizer.json", out / "tokenizer.json")
     kept = {name: value for name, value in tensors.items() if depth.get(name, 0) < layers}
     save_file(kept, out / "model.safetensors", metadata={"format": "pt"})

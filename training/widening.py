@@ -31,10 +31,9 @@ NEGATIVE = LABELS.index("negative")
 def wide_of(recipe: Recipe, corpus: Corpus) -> tuple[dict[str, NDArray[Any]], Wide]:
     """The tensors of the linear heads under the names a bundle uses, matrices in BITS unless it stores float16.
 
-    Raises:
-        InputError: a class of the sentiment has no text.
+    What the texts do not label, or of which they hold a single class, the linear heads say nothing of.
     """
-    tensors, ngrams = linear.teach(recipe, corpus)
+    tensors, ngrams = linear.teach(recipe, corpus, beside=True)
     found: dict[str, NDArray[Any]] = {}
     for name, value in tensors.items():
         if recipe.storage.bits < 16 and value.ndim == 2:
@@ -47,24 +46,25 @@ def wide_of(recipe: Recipe, corpus: Corpus) -> tuple[dict[str, NDArray[Any]], Wi
 def weighed(bundle: Bundle, held: Sequence[Example]) -> Bundle:
     """The bundle with the shares of its linear heads that make the held-out labels likeliest.
 
-    For each share the best temperature is taken, so that a share is not chosen for being sure of itself. A task that
-    the held-out texts do not label keeps the share 0. A bundle without linear heads is given back as it is.
+    For each share the best temperature is taken, so that a share is not chosen for being sure of itself: that of plain
+    texts first, then that of marked ones with the one temperature both have in the bundle. A task that the held-out
+    texts do not label keeps the share 0. A bundle without linear heads is given back as it is.
     """
     runtime = bundle.runtime
     if not isinstance(runtime, WideRuntime):
         return bundle
     texts = [example.text for example in held]
     deep, heads = runtime.deep.logits(texts), runtime.heads.logits(texts)
-    marked = np.array([is_marked(text) for text in texts], bool)
-    topics = _topics_loss(held, bundle.manifest.topics)
-    wide = replace(
-        runtime.wide,
-        sentiment=_best(_sentiment_loss(held, ~marked), lambda share: added(deep, heads, share, 0.0)),
-        toward=_best(_sentiment_loss(held, marked), lambda share: added(deep, heads, share, 0.0)),
-        topics=_best(topics, lambda share: added(deep, heads, 0.0, share)),
-    )
+    marked = np.array([runtime.aimed and is_marked(text) for text in texts], bool)
+    topics = _best(_topics_loss(held, bundle.manifest.topics), lambda share: added(deep, heads, 0.0, share))
+    plain = _best(_sentiment_loss(held, ~marked), lambda share: added(deep, heads, share, 0.0))
+    both = _sentiment_loss(held, marked | ~marked) if _sentiment_loss(held, marked) else None
+    toward = _best(both, lambda share: added(deep, heads, np.where(marked, share, plain).astype(np.float32), 0.0))
+    wide = replace(runtime.wide, sentiment=plain, topics=topics, toward=toward)
     manifest = replace(bundle.manifest, wide=wide)
-    return replace(bundle, manifest=manifest, runtime=WideRuntime(runtime.deep, runtime.heads, wide))
+    return replace(
+        bundle, manifest=manifest, runtime=WideRuntime(runtime.deep, runtime.heads, wide, aimed=runtime.aimed)
+    )
 
 
 Loss = Callable[[Logits, float], float]

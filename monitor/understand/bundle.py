@@ -75,7 +75,7 @@ def load_bundle(folder: Path, *, device: str = "auto", threads: int = 0, tokens:
             if manifest.wide is not None:
                 from monitor.understand.runtimes.wide import WideRuntime, read_heads
 
-                runtime = WideRuntime(runtime, read_heads(folder, manifest), manifest.wide)
+                runtime = WideRuntime(runtime, read_heads(folder, manifest), manifest.wide, aimed=manifest.toward)
         else:
             from monitor.understand.runtimes.ngrams import NgramRuntime
 

@@ -145,7 +145,7 @@ def _load(folder: Path, manifest: Manifest) -> Attributing:
             return deep
         from monitor.understand.runtimes.wide import WideExplained, read_heads
 
-        return WideExplained(deep, read_heads(folder, manifest), manifest.wide)
+        return WideExplained(deep, read_heads(folder, manifest), manifest.wide, aimed=manifest.toward)
     if manifest.kind == "ngrams":
         from monitor.understand.runtimes.ngrams import NgramRuntime
 

@@ -4,41 +4,56 @@ from __future__ import annotations
 
 import html
 import re
-from itertools import islice
 
 # Only printable ASCII belongs to a link: Chinese text often follows one without a space.
 _LINK = re.compile(r"(?:https?://|www\.)[!-~]*", re.IGNORECASE)
-_WORD = re.compile(r"\w")
-_NOT_WORD = re.compile(r"\W+")
+# What two copies of a sentence may differ in: blanks, quotes, and signs that end or part sentences. Where a sign or a
+# point of a number, an emoji or a bracket differs, it is another text.
+_LOOSE = re.compile(r"""[\s"“”‘’「」『』《》【】。，、;；:：!！?？…|~]|(?<!\d)[.,]|[.,](?!\d)|[-–—](?!\d)""")
 _HEAD, _LEAST = 12, 16
 """Letters a repetition is looked for by, and how many must be repeated at least."""
 
 
 def normalise(text: str) -> str:
-    """Bring a text into the form the models were taught on.
+    """Bring a text into the form the models were taught on: cleaned, and read once if it says everything twice.
 
-    HTML entities become characters, each link becomes the word `http` (that there is one says something, where
-    it leads does not), a lone surrogate becomes `?`, a NUL a blank, and white space is collapsed to single blanks. A
-    text that says everything twice, such as a title and a body that begins with it, is read once.
+    A title and a body that begins with it, or a post that was copied behind itself, would count double.
 
     >>> normalise("Profit &amp; loss  https://t.co/bd0xbFGjkT\\n up")
     'Profit & loss http up'
+    >>> normalise("Halvern Bank cuts its outlook... Halvern Bank cuts its outlook for 2026, shares fall")
+    'Halvern Bank cuts its outlook for 2026, shares fall'
+    """
+    return _said_once(cleaned(text))
+
+
+def cleaned(text: str) -> str:
+    """A text without what its source left in it.
+
+    HTML entities become characters, each link becomes the word `http` (that there is one says something, where
+    it leads does not), a lone surrogate becomes `?`, a NUL a blank, and white space is collapsed to single blanks.
     """
     text = html.unescape(text) if "&" in text else text
     if not text.isascii():
         text = text.encode("utf-8", "replace").decode("utf-8")
     text = _LINK.sub("http", text.replace("\x00", " "))
-    return _said_once(" ".join(text.split()))
+    return " ".join(text.split())
 
 
 def _said_once(text: str) -> str:
-    """The text without its beginning, where what follows says all of that again; punctuation does not count.
-
-    >>> _said_once("Halvern Bank cuts its outlook... Halvern Bank cuts its outlook for 2026, shares fall")
-    'Halvern Bank cuts its outlook for 2026, shares fall'
-    """
-    words = _NOT_WORD.sub("", text)
-    again = words.find(words[:_HEAD], _LEAST) if len(words) >= 2 * _LEAST else -1
-    if again < 0 or not words.startswith(words[:again], again):
+    """The text from the last place on from where it says again all it said before."""
+    letters = _LOOSE.sub("", text)
+    unit = letters.find(letters[:_HEAD], _LEAST) if len(letters) >= 2 * _LEAST else -1
+    if unit < 0 or not letters.startswith(letters[:unit], unit):
         return text
-    return text[next(islice(_WORD.finditer(text), again, None)).start() :]
+    again = unit
+    while letters.startswith(letters[:unit], again + unit):
+        again += unit
+    # Where that letter stands in the text: as far in as there are letters before it.
+    left = again
+    for place, _ in enumerate(text):
+        if not _LOOSE.match(text, place):
+            if not left:
+                return text[place:]
+            left -= 1
+    return text

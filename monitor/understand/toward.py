@@ -47,7 +47,7 @@ def aimed(text: str, spans: Sequence[tuple[int, int, str]], target: str, lang: s
 
 
 def is_marked(text: str) -> bool:
-    """Whether a text is one that `aimed` made."""
+    """Whether a text holds the marker of the company meant, as those that `aimed` makes do."""
     return any(this in text for this, _ in MARKERS.values())
 
 

@@ -125,6 +125,26 @@ def test_linear_heads_beside_an_encoder_know_what_it_does_not(data: Path) -> Non
     assert scored.sentiment.negative == round(float(bundle.probabilities(["the bond loss fraud"])[0][0, 0]), 4)
 
 
+def test_linear_heads_leave_to_the_encoder_what_no_text_tells_apart(tmp_path: Path) -> None:
+    """Topics that every text has, and no sentiment at all: nothing for linear heads to learn, and no reason to fail."""
+    rows = [{"text": f"oil n{number} bank", "lang": "en", "topics": ["energy"]} for number in range(40)]
+    more = [{"text": f"bond n{number} deal", "lang": "en", "topics": ["corporate_debt"]} for number in range(40)]
+    (tmp_path / "train.jsonl").write_text("\n".join(map(json.dumps, rows + more)), encoding="utf-8")
+    (tmp_path / "other.jsonl").write_text(
+        "\n".join(json.dumps({**row, "text": row["text"] + " x", "topics": ["macro"]}) for row in rows),
+        encoding="utf-8",
+    )
+    recipe = write_recipe(
+        tmp_path,
+        'kind = "encoder"\nwide = true\n[linear]\nbuckets = 1024\n'
+        f'[encoder]\nname = "{make_encoder(tmp_path / "encoder")}"\nmax_tokens = 64\n[schedule]\nepochs = 1\n'
+        '[[train]]\nfile = "other.jsonl"\norigin = "made"\nlicence = "none"\nexhaustive = false\n',
+    )
+    bundle = run(read_recipe(str(recipe)), data=tmp_path, out=tmp_path / "out", taxonomy=load_taxonomy())
+    wide = bundle.manifest.wide
+    assert wide is not None and wide.sentiment == 0.0 and wide.topics > 0.0
+
+
 def tensor_names(path: Path) -> list[str]:
     from safetensors import safe_open
 

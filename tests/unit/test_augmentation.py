@@ -93,3 +93,29 @@ def test_person_becomes_another_of_the_other_sex() -> None:
     assert change(Example("她辞去董事长，女高管接任")) == "他辞去董事长，男高管接任"
     assert change(Example("The hero held on")) == "The hero held on"
     assert change(Example("Susan Falk buys", lang="en")).endswith(" Falk buys")
+    assert change(Example("Mr. Falk said he sold. It was his.")) == "Ms. Falk said she sold. It was her."
+    assert change(Example("其他股东和子女均未减持")) == "其他股东和子女均未减持"
+
+
+def test_country_is_found_at_the_end_of_a_sentence_and_not_within_another_word() -> None:
+    random.seed(3)
+    change = Changer(Augment(country=1.0), WATCHLIST)
+    for _ in range(20):
+        first, _, second = change(Example("Exports to China fall. Miners depend on China.")).partition(" fall. Miners")
+        assert second == f" depend on {first.removeprefix('Exports to ')}."
+    assert change(Example("欧美国家与南美国家签约")) == "欧美国家与南美国家签约"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[this company] overtakes [another company] in its market after trading well",
+        "［其他公司］下跌，［本公司］上涨",
+    ],
+)
+def test_markers_of_companies_are_never_touched(text: str) -> None:
+    change = Changer(Augment(company=1, country=1, person=1, numbers=1, typos=1, casing=1), WATCHLIST)
+    for _ in range(40):
+        changed = change(Example(text, target="A"))
+        for marker in ("[this company]", "[another company]", "［本公司］", "［其他公司］"):
+            assert (marker in changed) == (marker in text)

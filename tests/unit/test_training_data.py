@@ -113,6 +113,8 @@ def test_shipped_recipe_reads_and_changes(name: str) -> None:
         ({"schedule.epochs": "many"}, r"schedule\.epochs"),
         ({"name.x": "1"}, "no section"),
         ({"kind": "magic"}, "kind"),
+        ({"kind": "ngrams"}, "wide: there is no encoder"),
+        ({"toward": "false", "toward_share": "0.5"}, "toward_share: no text is marked"),
     ],
 )
 def test_wrong_setting_of_a_recipe_is_named(settings: dict[str, str], said: str) -> None:

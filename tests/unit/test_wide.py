@@ -30,7 +30,7 @@ def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory, encoder: Path) -> Path:
-    return make_wide_bundle(tmp_path_factory.mktemp("wide"), encoder)
+    return make_wide_bundle(tmp_path_factory.mktemp("wide"), encoder, toward=True)
 
 
 def test_logits_are_the_encoders_and_shares_of_the_linear_heads(folder: Path, encoder: Path, tmp_path: Path) -> None:
@@ -45,6 +45,20 @@ def test_logits_are_the_encoders_and_shares_of_the_linear_heads(folder: Path, en
                 share * heads.sentiment[text], abs=1e-5
             )
             assert both.topics[window] - deep.topics[window] == pytest.approx(0.25 * heads.topics[text], abs=1e-5)
+
+
+def test_marker_is_a_word_like_any_other_where_it_was_not_taught(encoder: Path, tmp_path: Path) -> None:
+    runtime = load_bundle(make_wide_bundle(tmp_path / "wide", encoder), device="cpu").runtime
+    deep = load_bundle(make_bundle(tmp_path / "deep", encoder), device="cpu").runtime.logits(TEXTS[1:2])
+    assert isinstance(runtime, WideRuntime)
+    heads = runtime.heads.logits(TEXTS[1:2])
+    assert runtime.logits(TEXTS[1:2]).sentiment - deep.sentiment == pytest.approx(0.5 * heads.sentiment, abs=1e-5)
+
+
+def test_tokens_are_counted_as_the_encoder_reads_them(folder: Path) -> None:
+    runtime = load_bundle(folder, device="cpu").runtime
+    assert isinstance(runtime, WideRuntime)
+    assert runtime.tokens(TEXTS) == runtime.deep.tokens(TEXTS) > 40
 
 
 def test_a_text_gets_the_same_whatever_stands_beside_it(folder: Path) -> None:
@@ -65,6 +79,12 @@ def test_explained_shares_add_up_and_name_the_engines_probability(folder: Path, 
     assert found.probability == pytest.approx(said, abs=2e-4)
     assert abs(found.gap) <= 0.03 * max(1.0, abs(found.value - found.baseline))
     assert found.method == "integrated gradients, n-grams exact"
+
+
+def test_explanation_says_where_it_leaves_the_ngrams_out(folder: Path) -> None:
+    found = Explainer(folder).explain("Cafe\u0301 Group falls")
+    assert found.method == "integrated gradients, n-grams not shown"
+    assert abs(found.gap) <= 0.03 * max(1.0, abs(found.value - found.baseline))
 
 
 @pytest.mark.parametrize("shares", [(-0.1, 0, 0), (0, float("inf"), 0)])

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from monitor.understand.normalise import normalise
+from monitor.understand.normalise import cleaned
 from training.data.examples import Example
 from training.data.near import first_copies, marked
 
@@ -18,7 +18,7 @@ _NOT_WORD = re.compile(r"[\W_]+")
 
 def fingerprint(text: str) -> str:
     """What two copies of a text share: the text without links, case, punctuation and white space."""
-    return _NOT_WORD.sub("", re.sub(r"\bhttp\b", "", normalise(text)).casefold())
+    return _NOT_WORD.sub("", re.sub(r"\bhttp\b", "", cleaned(text)).casefold())
 
 
 def without_doubles(examples: Iterable[Example]) -> list[Example]:

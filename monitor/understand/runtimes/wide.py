@@ -1,8 +1,8 @@
 """An encoder with linear heads over character n-grams beside it: what it understands, and what it need only have seen.
 
-Source: Cheng et al. 2016, "Wide & Deep Learning for Recommender Systems". The linear heads read the text whole, however
-long it is, and remember rare phrases that a small encoder smooths over; their logits, times a share that was chosen on
-held-out texts, are added to those of each of the encoder's windows. They take some ten microseconds a text.
+Source: Cheng et al. 2016, "Wide & Deep Learning for Recommender Systems". The linear heads read a text as one,
+as far as `ngrams.MAX_CHARS`, and remember rare phrases that a small encoder smooths over; their logits, times a share
+that was chosen on held-out texts, are added to those of each of the encoder's windows.
 """
 
 from __future__ import annotations
@@ -32,18 +32,26 @@ class WideRuntime(Generic[Deep]):
         deep: the encoder's.
         heads: the linear ones.
         wide: their shares.
+        aimed: texts may be marked for one company, and these have a share of their own; in a bundle that was not
+            taught so, a marker is a word like any other.
     """
 
-    def __init__(self, deep: Deep, heads: NgramRuntime, wide: Wide) -> None:
-        self.deep, self.heads, self.wide = deep, heads, wide
+    def __init__(self, deep: Deep, heads: NgramRuntime, wide: Wide, *, aimed: bool) -> None:
+        self.deep, self.heads, self.wide, self.aimed = deep, heads, wide, aimed
 
     def logits(self, texts: Sequence[str]) -> Logits:
         """Logits of each window; the linear heads' are the same for all windows of a text."""
         return added(self.deep.logits(texts), self.heads.logits(texts), self._shares(texts), self.wide.topics)
 
+    def tokens(self, texts: Sequence[str]) -> int | None:
+        """How many tokens the encoder reads of these texts; None where its runtime does not count."""
+        count = getattr(self.deep, "tokens", None)
+        return None if count is None else int(count(texts))
+
     def _shares(self, texts: Sequence[str]) -> NDArray[np.float32]:
         wide = self.wide
-        return np.array([wide.toward if is_marked(text) else wide.sentiment for text in texts], np.float32)
+        marked = [self.aimed and is_marked(text) for text in texts]
+        return np.where(marked, np.float32(wide.toward), np.float32(wide.sentiment))
 
 
 def added(deep: Logits, heads: Logits, sentiment: NDArray[np.float32] | float, topics: float) -> Logits:
@@ -82,7 +90,7 @@ class WideExplained(WideRuntime[Attributing]):
             tuple(sorted(pieces)),
             deep.value + linear.value,
             baseline,
-            f"{deep.method}, n-grams {linear.method}",
+            f"{deep.method}, n-grams {linear.method if alike else 'not shown'}",
         )
 
 
