@@ -44,9 +44,17 @@ def run(recipe: Recipe, *, data: Path, out: Path, taxonomy: Taxonomy) -> Bundle:
         BundleError: the encoder cannot be had.
     """
     complete(recipe, data)
+    record = _record_of(out)
+    if record.is_file():
+        raise InputError(f"{record}: TensorBoard's record goes into a folder of this name; move the file away")
     corpus = gather(recipe, data, taxonomy)
     log.info("%s: %d texts to teach, %d held out", recipe.name, len(corpus.taught), len(corpus.held))
     return teach(recipe, corpus, data=data, out=out, taxonomy=taxonomy)
+
+
+def _record_of(out: Path) -> Path:
+    """Where a run's record stays: `OUT.log`."""
+    return out.with_name(out.name + ".log")
 
 
 def complete(recipe: Recipe, data: Path) -> None:
@@ -114,9 +122,8 @@ def _encoder_run(recipe: Recipe, corpus: Corpus, data: Path, out: Path, taxonomy
         before = load_bundle(Path(recipe.continual.bundle))
         found = continual.forgetting(before, bundle, tested(recipe, data), taxonomy)
         bundle = noted(bundle, "What it forgot", continual.forgetting_lines(found, before.manifest.model))
-    record = out.with_name(out.name + ".log")
     for events in workplace.rglob("tensorboard"):
-        shutil.copytree(events, record / events.parent.relative_to(workplace), dirs_exist_ok=True)
+        shutil.copytree(events, _record_of(out) / events.parent.relative_to(workplace), dirs_exist_ok=True)
     shutil.rmtree(workplace.parent)
     return bundle
 

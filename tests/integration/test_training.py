@@ -104,6 +104,14 @@ def test_fine_tuning_run_makes_a_bundle_that_learned(data: Path) -> None:
     assert not (data / "bundle.run").exists()
 
 
+def test_file_in_the_place_of_the_record_is_told_before_anything_is_taught(data: Path) -> None:
+    recipe = read_recipe(str(write_recipe(data, 'kind = "ngrams"\n')))
+    (data / "bundle.log").write_text("what a shell wrote here", encoding="utf-8")
+    with pytest.raises(InputError, match=r"bundle\.log: TensorBoard's record goes into a folder of this name"):
+        run(recipe, data=data, out=data / "bundle", taxonomy=load_taxonomy())
+    assert not (data / "bundle").exists()
+
+
 def test_linear_heads_beside_an_encoder_know_what_it_does_not(data: Path) -> None:
     """An encoder that hardly learns: what the bundle knows, it knows from the heads over n-grams."""
     make_encoder(data / "encoder")

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from monitor.errors import BundleError
@@ -18,6 +19,9 @@ from monitor.understand.lineup import check, verify
 from monitor.understand.manifest import read_manifest
 from monitor.understand.topics import load_taxonomy
 from tests.unit.models import TOPICS, make_bundle, make_encoder
+from training.evaluation.pairs import PAIRS
+from training.registry.folders import LINEAGE
+from training.registry.taught import TAUGHT, hashes, read_taught
 
 
 @pytest.fixture(scope="module")
@@ -120,8 +124,7 @@ def test_shipped_models_are_sound_and_at_hand() -> None:
 @pytest.mark.parametrize("folder", SHIPPED, ids=lambda folder: folder.name)
 def test_shipped_model_is_small_described_and_in_the_taxonomy(folder: Path) -> None:
     manifest = read_manifest(folder)
-    assert sum(file.stat().st_size for file in folder.iterdir()) < 6_000_000
-    assert {file.name for file in folder.iterdir()} == {"bundle.json", *manifest.files}
+    assert {file.name for file in folder.iterdir()} - {LINEAGE, TAUGHT} == {"bundle.json", *manifest.files}
     assert all(topic in load_taxonomy() for topic in manifest.topics)
     assert all(data.licence and len(data.sha256) == 64 for data in manifest.training_data)
     card = (folder / "MODEL_CARD.md").read_text(encoding="utf-8")
@@ -129,6 +132,30 @@ def test_shipped_model_is_small_described_and_in_the_taxonomy(folder: Path) -> N
         if "sentiment_accuracy" in metrics:
             assert file in card
             assert f"{metrics['sentiment_accuracy']:.4f}" in card
+
+
+def test_shipped_models_are_small_enough_for_a_repository() -> None:
+    assert sum(file.stat().st_size for folder in SHIPPED for file in folder.iterdir()) < 35_000_000
+
+
+@pytest.mark.parametrize("folder", [folder for folder in SHIPPED if (folder / TAUGHT).is_file()], ids=lambda f: f.name)
+def test_no_tested_text_was_taught(folder: Path) -> None:
+    """`tested.u64` holds the hashes of every text of the test files that the model cards report on."""
+    taught = read_taught(folder)
+    assert taught is not None and len(taught) > 1_000
+    tested = np.fromfile(Path(__file__).with_name("tested.u64"), "<u8")
+    assert len(tested) > 5_000
+    examined = [row[key] for row in _rows("*.exam.jsonl") for key in ("bad", "good", "neutral", "text") if key in row]
+    examined += [row[key] for row in _rows("paraphrases.*.jsonl") for key in ("a", "b")]
+    assert len(examined) > 1_500
+    assert not np.intersect1d(taught, tested).size
+    assert not np.intersect1d(taught, hashes(examined)).size
+    own = [row["text"] for lang in read_manifest(folder).languages for row in _rows(f"{lang}.train.jsonl")]
+    assert np.isin(hashes(own), taught).mean() > 0.9, "the hashes are of another form"
+
+
+def _rows(pattern: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for path in sorted(PAIRS.glob(pattern)) for line in path.read_text("utf-8").splitlines()]
 
 
 def test_reading_manifests_needs_no_model_library() -> None:

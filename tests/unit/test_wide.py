@@ -20,7 +20,7 @@ from training.data.examples import Example
 from training.fewshot import add_topic
 from training.widening import SHARES, weighed
 
-TEXTS = ["bank profit falls", "[this company] rises", "", "oil deal fraud " * 40]
+TEXTS = ["bank profit falls", "[this company] rises", "", " ".join(f"oil n{n} fraud" for n in range(40))]
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +70,9 @@ def test_a_text_gets_the_same_whatever_stands_beside_it(folder: Path) -> None:
     assert bundle.probabilities([])[0].shape == (0, 3)
 
 
-@pytest.mark.parametrize("text", ["bank profit falls, 35% of shares", "Ｂank ２０２４ ﬁne", "oil " * 90, "x"])
+@pytest.mark.parametrize(
+    "text", ["bank profit falls, 35% of shares", "Ｂank ２０２４ ﬁne", " ".join(f"oil n{n}" for n in range(40)), "x"]
+)
 @pytest.mark.parametrize("topic", [None, "macro"])
 def test_explained_shares_add_up_and_name_the_engines_probability(folder: Path, text: str, topic: str | None) -> None:
     found = Explainer(folder).explain(text, topic=topic)
