@@ -61,7 +61,7 @@ def base_for(recipe: Recipe, examples: Sequence[Example], workplace: Path) -> Ba
         from training.trimming import trim
 
         trimmed = workplace / "trimmed" if choice.layers else made
-        kept = trim(folder, [example.text for example in examples], trimmed)
+        kept = trim(folder, [example.text for example in examples], trimmed, least=choice.trim_least)
         log.info("%s: %d pieces of the vocabulary kept", recipe.name, kept)
         folder, own = trimmed, True
     if choice.layers:

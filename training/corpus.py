@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from monitor.errors import InputError
 from monitor.understand.topics import Taxonomy
 from training.data.classes import refuse_one_class
 from training.data.doubles import conflicts, fingerprint, without_doubles, without_near_doubles
@@ -50,8 +51,14 @@ def gather(recipe: Recipe, folder: Path, taxonomy: Taxonomy, *, near_doubles: bo
         InputError: a file is missing or wrong, a topic is not in the taxonomy, nothing can be told apart by the
             labels, or a text is both taught and tested.
     """
+    if not any(file.held for file in recipe.train):
+        raise InputError(
+            f"recipe {recipe.name}: no file has texts held out, and temperatures are chosen on such; "
+            "leave held = false out of one"
+        )
     rows: list[Example] = []
     repeats: dict[str, int] = {}
+    all_taught: set[str] = set()
     for file in recipe.train:
         path = path_of(folder, file.file)
         found = in_taxonomy(
@@ -62,6 +69,8 @@ def gather(recipe: Recipe, folder: Path, taxonomy: Taxonomy, *, near_doubles: bo
             found = [replace(row, among=known_here) for row in found]
         if file.repeat != 1:
             repeats |= {fingerprint(row.text): file.repeat for row in found}
+        if not file.held:
+            all_taught |= {fingerprint(row.text) for row in found}
         rows.extend(found)
     refuse_one_class(rows, f"recipe {recipe.name}")
     contradictions = conflicts(rows)
@@ -93,6 +102,8 @@ def gather(recipe: Recipe, folder: Path, taxonomy: Taxonomy, *, near_doubles: bo
         rows, dropped = without_near_doubles(rows)
         log.info("%d near copies with no other label are not taught", dropped)
     taught, held = held_out(rows, recipe.held_out)
+    taught += [row for row in held if fingerprint(row.text) in all_taught]
+    held = [row for row in held if fingerprint(row.text) not in all_taught]
     taught = [row for row in taught for _ in range(repeats.get(fingerprint(row.text), 1))]
     if recipe.toward:
         taught, held = aimed_examples(taught), aimed_examples(held)

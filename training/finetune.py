@@ -81,6 +81,10 @@ def fine_tune(
     set_seed(plan.seed)
     tokenizer = load_tokenizer(encoder_folder)
     encoder = load_encoder(encoder_folder)
+    if not torch.cuda.is_available():
+        # Written out, attention and its dropout take less of a CPU than the fused kernel's way back: a step of a
+        # 12-layer encoder in bfloat16 0.72 s against 0.86 s.
+        encoder.set_attn_implementation("eager")  # type: ignore[operator]
     pad = int(encoder.config.pad_token_id or 0)  # type: ignore[union-attr, arg-type]
     taught = Rows(
         lesson.taught,

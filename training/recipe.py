@@ -32,6 +32,9 @@ class DataFile(_Part):
     exhaustive: bool = Field(True, description="a topic that the file knows and a text lacks is absent from it")
     old: bool = Field(False, description="the bundle that is gone on from knows it: only a share is taught again")
     quote: bool = Field(False, description="texts of it may be quoted in the model card")
+    held: bool = Field(
+        True, description="some are held out to choose temperatures and thresholds; false: all taught (made-up texts)"
+    )
 
 
 class UnlabelledFile(_Part):
@@ -47,7 +50,6 @@ class TopicChoice(_Part):
     """Which topics are taught."""
 
     ignore: list[str] = Field(default_factory=list, description="topics of the files that are not taught")
-    exclusive: bool = Field(False, description="the files give one topic each: accuracy is that of the likeliest")
 
 
 class EncoderChoice(_Part):
@@ -58,6 +60,7 @@ class EncoderChoice(_Part):
     pooling: Literal["mean", "first"] = "mean"
     max_tokens: int = Field(128, ge=16, le=8192, description="tokens of one window at run time")
     trim: bool = Field(False, description="keep only the pieces the texts use, and every single Chinese character")
+    trim_least: int = Field(1, ge=1, description="in how many texts a piece must stand to be kept")
     layers: int = Field(0, ge=0, description="keep only so many of its layers, the lowest; 0: all")
 
 

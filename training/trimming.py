@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import string
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -20,11 +21,14 @@ _ALWAYS = set(string.printable) | set("，。！？；：、“”‘’（）�
 _SPECIAL = 4
 
 
-def trim(folder: Path, texts: Iterable[str], out: Path) -> int:
+def trim(folder: Path, texts: Iterable[str], out: Path, *, least: int = 1) -> int:
     """Write the encoder of `folder` (a unigram tokenizer) with only the pieces that the texts need; how many.
 
     Kept are the pieces of the texts, every single Chinese character and every printable ASCII character, so that a
     text never seen falls back to characters and not to the unknown piece.
+
+    Args:
+        least: in how many texts a piece must stand.
 
     Raises:
         InputError: the tokenizer is of another kind.
@@ -35,12 +39,13 @@ def trim(folder: Path, texts: Iterable[str], out: Path) -> int:
     if tree["model"].get("type") != "Unigram":
         raise InputError("encoder.trim: only unigram (SentencePiece) vocabularies can be trimmed; leave it out")
     pieces = e5.pieces_of(folder)
-    used: set[int] = set(range(_SPECIAL))
+    seen: Counter[int] = Counter()
     tokenizer = load_tokenizer(folder)
-    rows = [normalise(text) for text in texts]
+    rows = list(dict.fromkeys(normalise(text) for text in texts))
     for begin in range(0, len(rows), 10_000):
         for encoding in tokenizer.encode_batch_fast(rows[begin : begin + 10_000]):
-            used.update(encoding.ids)
+            seen.update(set(encoding.ids))
+    used = {*range(_SPECIAL), *(index for index, texts in seen.items() if texts >= least)}
     for index, (piece, _) in enumerate(pieces):
         if _HAN.match(piece) or (piece.removeprefix("▁") or "▁") in _ALWAYS or piece == "▁":
             used.add(index)

@@ -91,6 +91,14 @@ def test_sentiment_toward_each_of_several_entities() -> None:
     assert plain["disagreeing"]["accuracy"] == 0.5
 
 
+def test_nothing_is_said_of_an_entity_that_stands_only_within_the_name_of_another() -> None:
+    row = Example("Acme Bank defaults", "en", entities=(("Acme Bank", True), ("Acme", False)))
+    for toward in (True, False):
+        model = scripted(lambda _: tone(0.8, 0.1, 0.1), toward=toward)
+        report = evaluate_examples(model, [row], load_taxonomy())["toward_bad"]
+        assert (report["pairs"], report["accuracy"], report["f1"]) == (2, 1.0, 1.0)
+
+
 def test_text_about_one_entity_alone_is_asked_as_it_is() -> None:
     examples = [Example("Acme gains", "en", entities=(("Acme", "positive"),))]
     assert [pair.text for pair in pairs(examples, marked=True)] == ["Acme gains"]

@@ -34,7 +34,7 @@ def rows(name: str) -> list[dict[str, Any]]:
 
 def taught(lang: str) -> list[str]:
     """Every text that training may see."""
-    return [row["text"] for name in ("train", "news", "toward") for row in rows(f"{lang}.{name}.jsonl")]
+    return [row["text"] for name in ("train", "news", "toward", "topics") for row in rows(f"{lang}.{name}.jsonl")]
 
 
 def examined(lang: str) -> list[str]:

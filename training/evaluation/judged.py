@@ -17,7 +17,7 @@ from monitor.understand.topics import Taxonomy
 from training.data.examples import Example
 from training.evaluation.answers import NEGATIVE, Answers
 from training.evaluation.measures import macro_f1, one_hot
-from training.evaluation.toward import pairs
+from training.evaluation.toward import pairs, said_bad
 
 YES_NO = ("not negative", "negative")
 
@@ -118,7 +118,7 @@ def _toward(answers: Answers, examples: Sequence[Example]) -> Mapping[str, Judge
     bad_or_not = [pair for pair in named if isinstance(pair.label, bool)]
     truth = np.array([pair.label for pair in bad_or_not], np.int64)
     rows = np.array([pair.row for pair in bad_or_not], np.int64)
-    bad = answers.said([pair.text for pair in bad_or_not]) == NEGATIVE
+    bad = said_bad(answers, bad_or_not)
     return {"toward": toward, "toward_bad": Judged(YES_NO, rows, bad.astype(np.int64), one_hot(truth, 2))}
 
 

@@ -24,7 +24,7 @@ from training.evaluation.calibration import (
 )
 from training.evaluation.judged import read_topics
 from training.evaluation.measures import counts, macro_f1, micro_f1, one_hot, roc_area
-from training.evaluation.toward import Pair, pairs
+from training.evaluation.toward import Pair, pairs, said_bad
 
 
 def texts_to_ask(examples: Sequence[Example]) -> list[str]:
@@ -152,8 +152,7 @@ def toward_bad_report(answers: Answers, named: Sequence[Pair]) -> dict[str, Any]
     """Bad for the entity or not, over (text, entity) pairs, and over those of texts bad for some only."""
 
     def measured(chosen: Sequence[Pair]) -> dict[str, Any]:
-        said = answers.said([pair.text for pair in chosen]) == NEGATIVE
-        found = yes_or_no(said, np.array([pair.label for pair in chosen], bool))
+        found = yes_or_no(said_bad(answers, chosen), np.array([pair.label for pair in chosen], bool))
         return {"pairs": found.pop("texts"), "texts": len({pair.row for pair in chosen}), **found}
 
     disagreeing = [pair for pair in named if pair.disagrees]

@@ -9,9 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from monitor.documents import Label
 from monitor.understand.toward import aimed, mentions
 from training.data.examples import Example
+from training.evaluation.answers import NEGATIVE, Answers
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +27,7 @@ class Pair:
         text: what the model is asked: the example's text, marked for the entity where it names others.
         label: the sentiment toward it; True for bad and False for not bad where only that is known.
         disagrees: whether another entity of the same text is labelled otherwise.
+        mentioned: False where it stands only within the longer names of others, which the service takes for these.
     """
 
     row: int
@@ -30,6 +35,7 @@ class Pair:
     text: str
     label: Label | bool
     disagrees: bool
+    mentioned: bool = True
 
 
 def pairs(examples: Sequence[Example], *, marked: bool) -> list[Pair]:
@@ -44,9 +50,20 @@ def pairs(examples: Sequence[Example], *, marked: bool) -> list[Pair]:
         if not labelled:
             continue
         spans = mentions(example.text, [name for name, _ in example.entities])
+        mentioned = {name for _, _, name in spans}
         disagrees = len({label for _, label in labelled}) > 1
         for name, label in labelled:
             alone = not marked or len(example.entities) < 2
             text = example.text if alone else aimed(example.text, spans, name, example.lang)
-            found.append(Pair(row, name, text, label, disagrees))
+            found.append(Pair(row, name, text, label, disagrees, name in mentioned or name not in example.text))
     return found
+
+
+def said_bad(answers: Answers, named: Sequence[Pair]) -> NDArray[np.bool_]:
+    """(pairs,), whether the bundle calls the text bad for the entity.
+
+    As in the service nothing is said, and so nothing bad, of an entity that is not mentioned but within the longer
+    name of another.
+    """
+    said = answers.said([pair.text for pair in named]) == NEGATIVE
+    return said & np.array([pair.mentioned for pair in named], bool)
