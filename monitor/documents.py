@@ -131,7 +131,7 @@ class Understanding:
     `companies` are watch-list symbols. `fingerprint` is a signed 64-bit SimHash of the normalised text: texts
     whose fingerprints differ in few bits tell the same story.
     `toward` is the sentiment toward each company of a text that concerns several, in the order the text mentions them;
-    empty where the whole text's stands for all of them.
+    empty where the whole text's stands for all of them. `cut`: the text is longer than the model reads.
     """
 
     lang: str
@@ -141,6 +141,7 @@ class Understanding:
     sentiment: Sentiment | None = None
     topics: tuple[TopicScore, ...] = ()
     toward: tuple[tuple[str, Sentiment], ...] = ()
+    cut: bool = False
 
     def toward_company(self, symbol: str) -> Sentiment | None:
         """The sentiment toward a company: its own where it has one, else the whole text's; None: nothing scored it."""
@@ -149,13 +150,17 @@ class Understanding:
 
 @dataclass(frozen=True, slots=True)
 class ShadowScore:
-    """What a model in shadow mode says of one document; nothing is judged on it. `model` is name@version."""
+    """What a model in shadow mode says of one document; nothing is judged on it. `model` is name@version.
+
+    `toward` as in `Understanding`.
+    """
 
     published_at: datetime
     key: UUID
     model: str
     sentiment: Sentiment
     topics: tuple[TopicScore, ...]
+    toward: tuple[tuple[str, Sentiment], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, order=True)

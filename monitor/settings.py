@@ -154,7 +154,7 @@ class EngineSettings(Section):
     )
     exam: Paths = Field(
         default_factory=list,
-        description="labelled files a candidate must pass; empty: those of the last promotion",
+        description="labelled files a candidate must pass; empty: those of the language's last promotion",
     )
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto, cpu, cuda or cuda:N")
     threads: int = Field(0, ge=0, le=256, description="CPU threads; 0: as many as there are cores")

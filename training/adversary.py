@@ -19,35 +19,43 @@ class Adversary:
 
     def __init__(self, encoder: nn.Module, size: float) -> None:
         self._size = size
-        self._seen: Tensor | None = None
-        self._move: Tensor | None = None
+        # A step may pass twice over the encoder, the second time over changed texts: each pass has its own gradient.
+        self._seen: list[Tensor] = []
+        self._moves: Iterator[Tensor | None] | None = None
         module = encoder.get_input_embeddings()  # type: ignore[operator]
         self._hook = module.register_forward_hook(self._watch)
 
     def _watch(self, _module: nn.Module, _given: Any, states: Tensor) -> Tensor | None:
         if not torch.is_grad_enabled():
             return None
-        if self._move is not None:
-            return states + self._move if self._move.shape == states.shape else None
+        if self._moves is not None:
+            move = next(self._moves, None)
+            return None if move is None else states + move
         if not states.requires_grad:
             states = states.detach().requires_grad_(True)  # frozen embeddings: the gradient is wanted all the same
         states.retain_grad()
-        self._seen = states
+        self._seen.append(states)
         return states
 
     @contextmanager
     def moved(self) -> Iterator[bool]:
         """For one more pass over the same batch: whether there is a gradient to move along."""
-        gradient = self._seen.grad if self._seen is not None else None
-        if gradient is None:
+        moves = [self._along(states.grad) for states in self._seen]
+        self._seen = []
+        if all(move is None for move in moves):
             yield False
             return
-        length = gradient.flatten(1).norm(dim=1).clamp(min=1e-12)[:, None, None]
-        self._move = (self._size * gradient / length).detach()
+        self._moves = iter(moves)
         try:
             yield True
         finally:
-            self._move, self._seen = None, None
+            self._moves = None
+
+    def _along(self, gradient: Tensor | None) -> Tensor | None:
+        if gradient is None:
+            return None
+        length = gradient.flatten(1).norm(dim=1).clamp(min=1e-12)[:, None, None]
+        return (self._size * gradient / length).detach()
 
     def leave(self) -> None:
         """Stop watching."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from monitor.errors import BundleError, InputError
-from monitor.understand.encoders import EncoderSource, find_encoder
+from monitor.understand.encoders import FILES, EncoderSource, find_encoder
 from training import e5
 from training.data.examples import Example
 from training.recipe import Recipe
@@ -49,24 +51,43 @@ def base_for(recipe: Recipe, examples: Sequence[Example], workplace: Path) -> Ba
     if choice is None:
         raise InputError(f"recipe {recipe.name}: names no encoder")
     made = workplace / "encoder"
-    if (made / "model.safetensors").is_file():
+    if _is_whole(made):
         return Base(made, True)
     try:
         folder, own = find_encoder(EncoderSource(choice.name, choice.revision)), False
     except BundleError:
         if choice.name != e5.NAME or not e5.carried():
             raise
-        folder, own = e5.unpack(workplace / "e5"), True
+        folder, own = workplace / "e5", True
+        if not _is_whole(folder):
+            with _written(folder) as part:
+                e5.unpack(part)
     if choice.trim:
         from training.trimming import trim
 
         trimmed = workplace / "trimmed" if choice.layers else made
-        kept = trim(folder, [example.text for example in examples], trimmed, least=choice.trim_least)
+        with _written(trimmed) as part:
+            kept = trim(folder, [example.text for example in examples], part, least=choice.trim_least)
         log.info("%s: %d pieces of the vocabulary kept", recipe.name, kept)
         folder, own = trimmed, True
     if choice.layers:
         from training.shallow import shallow
 
-        shallow(folder, choice.layers, made)
+        with _written(made) as part:
+            shallow(folder, choice.layers, part)
         own = True
     return Base(folder if not choice.layers else made, own)
+
+
+def _is_whole(folder: Path) -> bool:
+    return all((folder / name).is_file() for name in FILES)
+
+
+@contextmanager
+def _written(folder: Path) -> Iterator[Path]:
+    """A folder beside `folder` to write an encoder into; it takes its place when all of it is written."""
+    part = folder.with_name(f"{folder.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    yield part
+    shutil.rmtree(folder, ignore_errors=True)
+    part.rename(folder)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,9 @@ from monitor.understand.encoders import sha256
 from monitor.understand.manifest import MANIFEST, Encoder, Manifest
 from monitor.understand.topics import Taxonomy
 from training.corpus import Corpus
-from training.data.examples import counted
-from training.evaluation.account import account
+from training.data.doubles import fingerprint
+from training.data.examples import Example, counted
+from training.evaluation.account import account, out_of_bounds
 from training.evaluation.summary import metrics
 from training.recipe import Recipe
 
@@ -27,6 +28,8 @@ CARD = "MODEL_CARD.md"
 HELD_OUT = "held-out slice"
 """What stands for the held-out texts among the files of an examination."""
 GOOD, WEAK = "## How good it is", "## Where it is weak"
+_BIAS = "- Bias out of bounds, "
+_NO_LIMITS = "Nobody has written its limits yet."
 
 
 def write_card(
@@ -48,7 +51,7 @@ def write_card(
     parts += _learned(recipe, manifest, corpus)
     quotable = {file.file for file in recipe.test if file.quote}
     parts += _measured(examination, manifest, taxonomy, quotable)
-    parts += [WEAK, "", *[f"- {limit}" for limit in recipe.limits], ""]
+    parts += [*_weak([f"- {limit}" for limit in recipe.limits], examination), ""]
     (folder / CARD).write_text("\n".join(parts), encoding="utf-8")
 
 
@@ -57,7 +60,8 @@ def update_card(
 ) -> None:
     """Write the numbers of an examination into the card and the manifest of a bundle, in place of those there.
 
-    The rest of the card stays; numbers of other files in the manifest do too.
+    The rest of the card stays, but for what it says of bias where bias was measured anew; numbers of other files in the
+    manifest stay too.
 
     Raises:
         InputError: the folder has no card with the two headings between which the numbers stand.
@@ -68,7 +72,10 @@ def update_card(
     if not 0 <= begin < end:
         raise InputError(f"{path}: has no section {GOOD!r} before {WEAK!r} to write the numbers in")
     measured = "\n".join(_measured(examination, bundle.manifest, taxonomy, quotable))
-    path.write_text(f"{text[:begin]}{measured}\n{text[end:]}", encoding="utf-8")
+    after = text.find("\n## ", end)
+    limits, rest = (text[end:], "") if after < 0 else (text[end:after], text[after:])
+    weak = "\n".join(_weak(limits.rstrip().splitlines()[1:], examination))
+    path.write_text(f"{text[:begin]}{measured}\n{weak}\n{rest}", encoding="utf-8")
     manifest = replace(
         bundle.manifest,
         metrics={**bundle.manifest.metrics, **metrics(examination)},
@@ -88,6 +95,16 @@ def _measured(
 ) -> list[str]:
     lines = account(examination, manifest.thresholds, taxonomy, quotable=quotable, own=(HELD_OUT,))
     return [GOOD, "", "Measured by `bellwether evaluate` on the weights of this folder.", "", *lines]
+
+
+def _weak(limits: Sequence[str], examination: Mapping[str, Any]) -> list[str]:
+    """The section on what is weak: its lines as they are, and the groups of words whose bias is out of bounds."""
+    bias = examination["bias"]
+    kept = [line for line in limits if line != _NO_LIMITS and not (bias and line.startswith(_BIAS))]
+    while kept and not kept[0]:
+        kept = kept[1:]
+    kept += [f"- {line}" for line in out_of_bounds(bias)]
+    return [WEAK, "", *(kept or [_NO_LIMITS])]
 
 
 def _made(recipe: Recipe, manifest: Manifest) -> list[str]:
@@ -144,6 +161,11 @@ def _near_copies(corpus: Corpus) -> list[str]:
     return [*lines, ""] if lines else []
 
 
+def _whole(rows: Iterable[Example]) -> list[Example]:
+    """The texts as they were written, each once however often it is taught, and none marked for a company."""
+    return list({fingerprint(row.text): row for row in rows if row.target is None}.values())
+
+
 def _learned(recipe: Recipe, manifest: Manifest, corpus: Corpus) -> list[str]:
     lines = [
         "## What it learned from",
@@ -153,10 +175,12 @@ def _learned(recipe: Recipe, manifest: Manifest, corpus: Corpus) -> list[str]:
     ]
     for data in manifest.training_data:
         lines.append(f"| {data.file} | {data.rows:,} | {data.origin} | {data.licence} | `{data.sha256[:16]}…` |")
-    taught, held = counted(corpus.taught), counted(corpus.held)
+    taught, held = counted(_whole(corpus.taught)), counted(_whole(corpus.held))
+    marked = {(fingerprint(row.text), row.target) for row in corpus.taught if row.target is not None}
+    beside = f", and {len(marked):,} made of them, each marked for one of its companies" if marked else ""
     lines += [
         "",
-        f"Without doubles {taught['texts']:,} texts were taught; {held['texts']:,} were held out to choose "
+        f"Without doubles {taught['texts']:,} texts were taught{beside}; {held['texts']:,} were held out to choose "
         "temperatures and thresholds, so numbers on them flatter a little.",
         "",
         *_near_copies(corpus),

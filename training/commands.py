@@ -39,7 +39,7 @@ def train(
     bellwether train mine.toml --data labelled --out models/mine --register
 
     Everything a run does stands in its recipe (docs/recipe.md lists the keys). A run that was cut off goes on from its
-    last checkpoint when it is called again. TensorBoard's record is in OUT.log.
+    last checkpoint when it is called again. The TensorBoard record of an encoder's run is written to OUT.log.
     """
     from monitor.understand.topics import load_taxonomy
     from training.evaluation.summary import summary_line
@@ -81,14 +81,14 @@ def _cross_validate(recipe: Recipe, k: int, data: Path, out: Path, topics: Path 
 
 
 def _register(folder: Path) -> None:
-    import getpass
     from contextlib import closing
 
     from monitor.records import open_record
     from monitor.settings import load
+    from training.registry.commands import this_user
     from training.registry.registering import register
 
     loaded = load().settings
     with closing(open_record(loaded, None)) as database:
-        model = register(database, loaded, folder, getpass.getuser())
+        model = register(database, loaded, folder, this_user())
     click.echo(f"{model.model} is registered; `bellwether models promote {model.model} --exam FILE` lets it serve")

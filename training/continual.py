@@ -38,7 +38,7 @@ def gone_on(recipe: Recipe) -> tuple[Recipe, Manifest]:
     """The recipe with the encoder of the bundle it goes on from, and that bundle's manifest.
 
     Raises:
-        InputError: the bundle is of another kind.
+        InputError: the bundle is of another kind, or knows what this run would not teach.
         BundleError: there is no such bundle.
     """
     manifest = read_manifest(Path(recipe.continual.bundle))
@@ -48,6 +48,11 @@ def gone_on(recipe: Recipe) -> tuple[Recipe, Manifest]:
         raise InputError(
             f"continual.bundle: {recipe.continual.bundle} has linear heads beside its encoder's; set wide = true, so "
             "that the new bundle gets some too (they are taught anew, on the texts of this run)"
+        )
+    if manifest.toward and not recipe.toward:
+        raise InputError(
+            f"continual.bundle: {recipe.continual.bundle} was taught sentiment toward each of several companies; set "
+            "toward = true, so that the new bundle is asked for it too"
         )
     described = manifest.encoder
     choice = EncoderChoice(
@@ -143,7 +148,7 @@ def forgetting(
     for file, examples in files.items():
         then, now = (evaluate_examples(bundle, examples, taxonomy) for bundle in (before, after))
         rows: list[dict[str, Any]] = []
-        for task in ("sentiment", "topics", "negative"):
+        for task in ("sentiment", "topics", "negative", "toward", "toward_bad"):
             if task not in then or task not in now:
                 continue
             if then[task]["accuracy"] is not None and now[task]["accuracy"] is not None:

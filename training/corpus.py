@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from monitor.errors import InputError
+from monitor.understand.encoders import sha256
+from monitor.understand.manifest import TrainingData
 from monitor.understand.topics import Taxonomy
 from training.data.classes import refuse_one_class
 from training.data.doubles import conflicts, fingerprint, without_doubles, without_near_doubles
 from training.data.examples import Example
 from training.data.leaks import NearLeaks, refuse_leaks, without_near_leaks
+from training.data.near import first_copies, marked
 from training.data.problems import Problems, nearest, shown
 from training.data.reading import read_examples
-from training.data.splits import held_out
-from training.recipe import Recipe
+from training.data.splits import held_out, stratified, time_ordered
+from training.recipe import DataFile, Recipe, UnlabelledFile
 from training.targets import aimed_examples
 
 log = logging.getLogger(__name__)
@@ -32,6 +35,10 @@ class Corpus:
         topics: every topic id the taught texts carry, sorted.
         near_leaks: test file → the taught files' texts that are near copies of its own.
         near_taught: whether these were taught all the same.
+        always: fingerprints of the texts that are never held out (`held = false`).
+        repeats: fingerprint → how often an epoch sees the text, where that is not once.
+        training_data: the files as they were when they were read.
+        unlabelled: the same of the files without labels, where the run learns from any.
     """
 
     taught: Sequence[Example]
@@ -39,6 +46,10 @@ class Corpus:
     topics: tuple[str, ...]
     near_leaks: Mapping[str, NearLeaks] = field(default_factory=dict)
     near_taught: bool = False
+    always: frozenset[str] = frozenset()
+    repeats: Mapping[str, int] = field(default_factory=dict)
+    training_data: tuple[TrainingData, ...] = ()
+    unlabelled: tuple[TrainingData, ...] = ()
 
 
 def gather(recipe: Recipe, folder: Path, taxonomy: Taxonomy, *, near_doubles: bool = True) -> Corpus:
@@ -49,28 +60,30 @@ def gather(recipe: Recipe, folder: Path, taxonomy: Taxonomy, *, near_doubles: bo
 
     Raises:
         InputError: a file is missing or wrong, a topic is not in the taxonomy, nothing can be told apart by the
-            labels, or a text is both taught and tested.
+            labels, a text is both taught and tested, or none is taught or held out.
     """
-    if not any(file.held for file in recipe.train):
+    files = [file for file in recipe.train if file.repeat]
+    if not any(file.held for file in files):
         raise InputError(
             f"recipe {recipe.name}: no file has texts held out, and temperatures are chosen on such; "
             "leave held = false out of one"
         )
     rows: list[Example] = []
     repeats: dict[str, int] = {}
-    all_taught: set[str] = set()
-    for file in recipe.train:
+    always: set[str] = set()
+    described: list[TrainingData] = []
+    for file in files:
         path = path_of(folder, file.file)
-        found = in_taxonomy(
-            read_examples(path, fields=file.fields, labels=file.labels), taxonomy, recipe.topics.ignore, path
-        )
+        read, origin = as_read(file, folder)
+        described.append(origin)
+        found = in_taxonomy(read, taxonomy, recipe.topics.ignore, path)
         if not file.exhaustive:
             known_here = tuple(sorted({topic for row in found for topic in row.topics or ()}))
             found = [replace(row, among=known_here) for row in found]
         if file.repeat != 1:
             repeats |= {fingerprint(row.text): file.repeat for row in found}
         if not file.held:
-            all_taught |= {fingerprint(row.text) for row in found}
+            always |= {fingerprint(row.text) for row in found}
         rows.extend(found)
     refuse_one_class(rows, f"recipe {recipe.name}")
     contradictions = conflicts(rows)
@@ -89,7 +102,9 @@ def gather(recipe: Recipe, folder: Path, taxonomy: Taxonomy, *, near_doubles: bo
     leaked: dict[str, NearLeaks] = {}
     for file in recipe.test:
         path = path_of(folder, file.file)
-        if path.is_file():
+        if not path.is_file():
+            _tell_missing(recipe, file, folder)
+        else:
             tested = read_examples(path, fields=file.fields, labels=file.labels)
             refuse_leaks(rows, tested, train_name="the training files", test_name=file.file)
             kept, found_near = without_near_leaks(rows, tested)
@@ -101,18 +116,88 @@ def gather(recipe: Recipe, folder: Path, taxonomy: Taxonomy, *, near_doubles: bo
     if not near_doubles:
         rows, dropped = without_near_doubles(rows)
         log.info("%d near copies with no other label are not taught", dropped)
-    taught, held = held_out(rows, recipe.held_out)
-    taught += [row for row in held if fingerprint(row.text) in all_taught]
-    held = [row for row in held if fingerprint(row.text) not in all_taught]
-    taught = [row for row in taught for _ in range(repeats.get(fingerprint(row.text), 1))]
-    if recipe.toward:
-        taught, held = aimed_examples(taught), aimed_examples(held)
+    taught, held = divided(recipe, rows, always, repeats)
     topics = tuple(sorted({topic for row in taught for topic in row.topics or ()}))
     known = set(topics)
     held = [
         row if row.topics is None else replace(row, topics=tuple(t for t in row.topics if t in known)) for row in held
     ]
-    return Corpus(taught, held, topics, leaked, recipe.near_leaks)
+    return Corpus(
+        taught, held, topics, leaked, recipe.near_leaks, frozenset(always), repeats, training_data=tuple(described)
+    )
+
+
+def as_read(file: DataFile | UnlabelledFile, folder: Path) -> tuple[list[Example], TrainingData]:
+    """The examples of a recipe's file, and what a bundle says of it: hash and rows of what was read just now."""
+    path = path_of(folder, file.file)
+    digest = sha256(path)
+    fields, labels = (file.fields, file.labels) if isinstance(file, DataFile) else (None, None)
+    rows = read_examples(path, fields=fields, labels=labels)
+    return rows, TrainingData(file.file, file.origin, file.licence, digest, len(rows))
+
+
+def divided(
+    recipe: Recipe, rows: Sequence[Example], always: Collection[str], repeats: Mapping[str, int]
+) -> tuple[list[Example], list[Example]]:
+    """What is taught and what is held out of texts of which none stands twice, as `schedule.split` says.
+
+    Args:
+        always, repeats: as in `Corpus`; texts that are taught several times come so often.
+
+    Raises:
+        InputError: nothing is left on one of the sides, or texts that are to be split by time have none.
+    """
+
+    def bound(row: Example) -> bool:
+        return fingerprint(row.text) in always
+
+    if recipe.schedule.split == "hash":
+        # All of them, though only the free ones stay held out: the order of what is taught is as it always was.
+        taught, held = held_out(rows, recipe.held_out)
+        taught += [row for row in held if bound(row)]
+        held = [row for row in held if not bound(row)]
+    else:
+        free = [row for row in rows if not bound(row)]
+        taught, held = _split(recipe, free)
+        taught += [row for row in rows if bound(row)]
+    if not taught or not held:
+        key = "schedule.held_out" if recipe.kind == "encoder" else "linear.held_out"
+        what = "held out, and temperatures are chosen on such; raise" if taught else "left to teach; lower"
+        raise InputError(
+            f"recipe {recipe.name}: of {len(rows):,} texts none is {what} {key} ({recipe.held_out:g}) or add texts"
+        )
+    taught = [row for row in taught for _ in range(repeats.get(fingerprint(row.text), 1))]
+    return (aimed_examples(taught), aimed_examples(held)) if recipe.toward else (taught, held)
+
+
+def _split(recipe: Recipe, rows: Sequence[Example]) -> tuple[list[Example], list[Example]]:
+    if recipe.schedule.split == "stratified":
+        return stratified(rows, recipe.held_out, seed=recipe.schedule.seed, together=near_groups(rows))
+    try:
+        return time_ordered(rows, recipe.held_out)
+    except InputError as error:
+        raise InputError(f"recipe {recipe.name}: schedule.split = time: {error}") from None
+
+
+def near_groups(rows: Sequence[Example]) -> list[int]:
+    """A number for each text, the same for near copies."""
+    groups: list[int] = first_copies(marked([row.text for row in rows])).tolist()
+    return groups
+
+
+def _tell_missing(recipe: Recipe, file: DataFile, folder: Path) -> None:
+    """Warn of a test file that is not there: what it tests may be taught unseen. Raises InputError if it ships."""
+    if file.file.startswith("package:"):
+        raise InputError(f"recipe {recipe.name}: {file.file}: no such file comes with the program")
+    named = {other.file for other in (*recipe.train, *recipe.test)} | {other.file for other in recipe.unlabelled}
+    there = {path.name for path in folder.iterdir() if path.is_file()} if folder.is_dir() else set()
+    near = nearest(file.file, sorted(there - named))
+    log.warning(
+        "%s is not in %s%s; its texts are not kept out of what is taught",
+        file.file,
+        folder,
+        f" (did you mean {near}?)" if near else "",
+    )
 
 
 def path_of(folder: Path, name: str) -> Path:

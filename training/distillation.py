@@ -13,12 +13,27 @@ from numpy.typing import NDArray
 from monitor.errors import InputError
 from monitor.progress import progress
 from monitor.understand.bundle import Bundle, load_bundle, sigmoid, softmax
+from monitor.understand.manifest import read_manifest
 from training.data.examples import Example
 from training.recipe import Distillation
 from training.rows import Advice
 
 log = logging.getLogger(__name__)
 CHUNK = 512
+
+
+def check_teachers(distil: Distillation, topics: Sequence[str]) -> None:
+    """Make sure that the teachers are there and know the topics, before any work is done.
+
+    Raises:
+        InputError: a teacher lacks a topic the student is to learn.
+        BundleError: a teacher's folder is none.
+    """
+    for folder in distil.teachers:
+        known = read_manifest(Path(folder)).topics
+        lacking = [topic for topic in topics if topic not in known]
+        if lacking:
+            raise InputError(f"teacher {folder}: does not know the topics {', '.join(lacking)}")
 
 
 def advice_of(
@@ -29,7 +44,7 @@ def advice_of(
     They are kept in the workplace, so a run that goes on does not ask the teachers again.
 
     Raises:
-        InputError: a teacher lacks a topic the student is to learn.
+        InputError: see `check_teachers`.
         BundleError: a teacher cannot be loaded.
     """
     if not distil.teachers:
@@ -39,21 +54,22 @@ def advice_of(
     if kept.is_file():
         with np.load(kept) as found:
             return Advice(found["sentiment"], found["topics"])
+    check_teachers(distil, topics)
     total = np.zeros((len(examples), 3 + len(topics)))
     for folder in distil.teachers:
         total += _asked(load_bundle(Path(folder)), examples, topics, distil.temperature)
     mean = (total / len(distil.teachers)).astype(np.float32)
     advice = Advice(mean[:, :3], mean[:, 3:])
     workplace.mkdir(parents=True, exist_ok=True)
-    np.savez(kept, sentiment=advice.sentiment, topics=advice.topics)
+    part = kept.with_name(f".{kept.name}.part")
+    with part.open("wb") as file:
+        np.savez(file, sentiment=advice.sentiment, topics=advice.topics)
+    part.replace(kept)
     return advice
 
 
 def _asked(teacher: Bundle, examples: Sequence[Example], topics: Sequence[str], soft: float) -> NDArray[np.float64]:
     manifest = teacher.manifest
-    lacking = [topic for topic in topics if topic not in manifest.topics]
-    if lacking:
-        raise InputError(f"teacher {teacher.folder}: does not know the topics {', '.join(lacking)}")
     columns = [manifest.topics.index(topic) for topic in topics]
     # Texts of like length together: a teacher's passes are padded to the longest.
     order = sorted(range(len(examples)), key=lambda index: len(examples[index].text))

@@ -71,7 +71,9 @@ def members_of(
                 save_file(tensors, place / "taught.safetensors")
                 described = dataclasses.asdict(encoder)
                 described["score"] = score(recipe, lesson, tensors, encoder, place)
-                (place / "taught.json").write_text(json.dumps(described), encoding="utf-8")
+                part = place / ".taught.json.part"
+                part.write_text(json.dumps(described), encoding="utf-8")
+                part.replace(place / "taught.json")
         if processes.first():
             described = json.loads((place / "taught.json").read_text(encoding="utf-8"))
             value = float(described.pop("score"))

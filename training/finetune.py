@@ -27,9 +27,11 @@ from training.order import Order
 from training.precision import products
 from training.recipe import Recipe, Schedule
 from training.rows import UNLABELLED, Advice, Collator, Rows
-from training.tuning import counts, tuned
+from training.tuning import check, counts, tuned
 
 log = logging.getLogger(__name__)
+EAGER = 128
+"""Tokens up to which attention is written out on a CPU; it takes memory by their square."""
 
 
 @dataclass(frozen=True)
@@ -63,28 +65,24 @@ def fine_tune(
             off goes on from the last checkpoint.
 
     Raises:
-        InputError: the packages that training needs are not installed.
+        InputError: the packages that training needs are not installed, or the encoder does not fit the recipe.
     """
     try:
-        from transformers import EarlyStoppingCallback
         from transformers.trainer_utils import set_seed
 
         from training.adalora import Pruning, adaptive
-        from training.checkpoints import Complete, last_complete
+        from training.checkpoints import Complete, Patience, last_complete
     except ImportError as error:
         raise InputError(f"training needs more packages: pip install 'bellwether[train]' ({error})") from None
     if recipe.encoder is None:
         raise InputError(f"recipe {recipe.name}: names no encoder")
 
     plan = recipe.schedule
-    torch.set_num_threads(plan.threads or os.cpu_count() or 1)
+    torch.set_num_threads(plan.threads or processes.threads())
     set_seed(plan.seed)
     tokenizer = load_tokenizer(encoder_folder)
     encoder = load_encoder(encoder_folder)
-    if not torch.cuda.is_available():
-        # Written out, attention and its dropout take less of a CPU than the fused kernel's way back: a step of a
-        # 12-layer encoder in bfloat16 0.72 s against 0.86 s.
-        encoder.set_attn_implementation("eager")  # type: ignore[operator]
+    check(recipe, encoder)
     pad = int(encoder.config.pad_token_id or 0)  # type: ignore[union-attr, arg-type]
     taught = Rows(
         lesson.taught,
@@ -105,6 +103,12 @@ def fine_tune(
     )
     each = math.ceil(len(order) / (plan.batch * processes.count()))
     steps = max(1, math.ceil(math.ceil(each / plan.accumulate) * plan.epochs))
+    checkpoints = workplace / "checkpoints"
+    arguments = _arguments(plan, checkpoints, workplace, steps)
+    if arguments.device.type == "cpu" and plan.max_tokens <= EAGER:
+        # Written out, attention and its dropout take less of a CPU than the fused kernel's way back: a step of a
+        # 12-layer encoder in bfloat16 0.72 s against 0.86 s.
+        encoder.set_attn_implementation("eager")  # type: ignore[operator]
     longest = max(plan.max_tokens, recipe.encoder.max_tokens)
     network = Network(
         tuned(encoder, recipe.tuning, dropout=plan.dropout / 2, steps=steps, length=longest),
@@ -132,16 +136,16 @@ def fine_tune(
         size["weights"],
         steps,
     )
-    checkpoints = workplace / "checkpoints"
     pruning = Pruning(network) if adaptive(network) is not None else None
     with processes.in_turn():
         last = last_complete(checkpoints)
-    callbacks = [EarlyStoppingCallback(plan.patience)] if plan.patience else []
+    callbacks = [Patience(plan.patience)] if plan.patience else []
+    adversary = Adversary(encoder, recipe.loss.adversarial) if recipe.loss.adversarial else None
     trainer = _trainer_class()(
-        adversary=Adversary(encoder, recipe.loss.adversarial) if recipe.loss.adversarial else None,
+        adversary=adversary,
         order=order,
         model=model,
-        args=_arguments(plan, checkpoints, workplace, steps),
+        args=arguments,
         data_collator=Collator(pad),
         train_dataset=taught,
         eval_dataset=Rows(lesson.held, lesson.topics, tokenizer, plan.max_tokens),
@@ -154,6 +158,8 @@ def fine_tune(
         if pruning:
             pruning.load(last)
     trainer.train(resume_from_checkpoint=str(last) if last else None)
+    if adversary:
+        adversary.leave()
     return network.eval()
 
 
@@ -166,7 +172,7 @@ def _arguments(plan: Schedule, checkpoints: Path, workplace: Path, steps: int) -
     every = min(steps, max(1, round(steps / plan.epochs / plan.checks)))
     gpu = torch.cuda.is_available()
     rest: dict[str, Any] = {**products(plan.precision), **({recompute: True} if plan.checkpointing else {})}
-    return TrainingArguments(
+    arguments = TrainingArguments(
         output_dir=str(checkpoints),
         num_train_epochs=plan.epochs,
         per_device_train_batch_size=plan.batch,
@@ -188,13 +194,14 @@ def _arguments(plan: Schedule, checkpoints: Path, workplace: Path, steps: int) -
         use_cpu=not gpu,
         dataloader_pin_memory=gpu,
         remove_unused_columns=False,
-        report_to=_reporters(),
+        report_to=reporters(),
         seed=plan.seed,
         **rest,
     )
+    return processes.on_one_gpu(arguments)
 
 
-def _reporters() -> list[str]:
+def reporters() -> list[str]:
     """TensorBoard, and Weights & Biases where it is installed and an account is set."""
     from importlib.util import find_spec
 
@@ -220,6 +227,11 @@ def _trainer_class() -> Any:
 
         def _get_train_sampler(self, *_given: Any) -> Order:
             return self._order
+
+        def _run_epoch(self, *given: Any, **named: Any) -> None:
+            # A run that was cut off when it had just ended would learn one step more.
+            if not self.control.should_training_stop and self.state.global_step < self.state.max_steps:
+                super()._run_epoch(*given, **named)
 
         def compute_loss(self, model: Any, *given: Any, **named: Any) -> Any:
             found: Any = super().compute_loss(model, *given, **named)

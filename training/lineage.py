@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 import platform
+from collections.abc import Iterator
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from monitor.understand.manifest import read_manifest
+import numpy as np
+
+from monitor.understand.encoders import sha256
+from monitor.understand.manifest import MANIFEST, read_manifest
 from training.corpus import Corpus
 from training.recipe import Recipe
 from training.registry.folders import LINEAGE
-from training.registry.taught import write_taught
+from training.registry.taught import read_taught, write_taught
 
 _PACKAGES = ("bellwether", "torch", "transformers", "peft", "accelerate", "scikit-learn", "tokenizers", "numpy")
 
@@ -20,13 +25,50 @@ _PACKAGES = ("bellwether", "torch", "transformers", "peft", "accelerate", "sciki
 def write_lineage(folder: Path, recipe: Recipe, corpus: Corpus) -> None:
     """Write `lineage.json` and the hashes of the taught texts beside a bundle (docs/models.md).
 
+    What the bundle it was taught on from and its teachers were taught counts as taught, as far as their folders tell.
     Neither is a file of the bundle itself: it works without them, and they change no checksum.
     """
-    write_taught(folder, (example.text for example in (*corpus.taught, *corpus.held)))
-    (folder / LINEAGE).write_text(json.dumps(_lineage(recipe), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    path = write_taught(folder, (example.text for example in (*corpus.taught, *corpus.held)))
+    for other in _learned_from(recipe):
+        known = read_taught(other)
+        if known is not None:
+            np.union1d(np.fromfile(path, known.dtype), known).tofile(path)
+    lines = json.dumps(_lineage(recipe, corpus), indent=1, ensure_ascii=False)
+    (folder / LINEAGE).write_text(lines + "\n", encoding="utf-8")
 
 
-def _lineage(recipe: Recipe) -> dict[str, Any]:
+def _learned_from(recipe: Recipe) -> Iterator[Path]:
+    """The folders of the bundles whose weights or answers a run learns from."""
+    if recipe.continual.bundle:
+        yield Path(recipe.continual.bundle)
+    if recipe.kind == "encoder":
+        yield from map(Path, recipe.distil.teachers)
+
+
+def sources_lines(recipe: Recipe, corpus: Corpus) -> list[str]:
+    """What a run learned from beside labelled files, as lines of a card; none where there was nothing."""
+    lines = [
+        f"- {data.file}: {data.rows:,} texts without labels; {data.origin}; licence: {data.licence}; "
+        f"SHA-256 `{data.sha256[:16]}…`"
+        for data in corpus.unlabelled
+    ]
+    for teacher in _teachers(recipe):
+        lines.append(f"- answers of {teacher['model']}, SHA-256 of its {MANIFEST} `{teacher['sha256'][:16]}…`, taught:")
+        lines += [f"  - {data['file']}: {data['origin']}; licence: {data['licence']}" for data in teacher["taught"]]
+    return lines
+
+
+def _teachers(recipe: Recipe) -> list[dict[str, Any]]:
+    folders = [Path(folder) for folder in recipe.distil.teachers] if recipe.kind == "encoder" else []
+    found = []
+    for folder in folders:
+        manifest = read_manifest(folder)
+        taught = [asdict(data) for data in manifest.training_data]
+        found.append({"model": manifest.model, "sha256": sha256(folder / MANIFEST), "taught": taught})
+    return found
+
+
+def _lineage(recipe: Recipe, corpus: Corpus) -> dict[str, Any]:
     found: dict[str, Any] = {
         "recipe": recipe.model_dump(mode="json", exclude_defaults=True),
         "seed": recipe.schedule.seed if recipe.kind == "encoder" else recipe.linear.seed,
@@ -35,6 +77,10 @@ def _lineage(recipe: Recipe) -> dict[str, Any]:
     }
     if recipe.continual.bundle:
         found["parent"] = read_manifest(Path(recipe.continual.bundle)).model
+    if corpus.unlabelled:
+        found["unlabelled"] = [asdict(data) for data in corpus.unlabelled]
+    if teachers := _teachers(recipe):
+        found["teachers"] = teachers
     return found
 
 

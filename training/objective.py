@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -42,6 +44,22 @@ class Objective(nn.Module):
         self._advice = advice
         self._temperature = temperature
         self.register_buffer("class_weights", class_weights, persistent=False)
+
+    def activation_checkpointing_enable(self, **kwargs: Any) -> None:
+        """Have the encoder compute activations a second time instead of keeping them; Trainer calls it."""
+        self._inputs_with_gradient().activation_checkpointing_enable(**kwargs)
+
+    def gradient_checkpointing_enable(self, **kwargs: Any) -> None:
+        """What earlier versions of transformers call `activation_checkpointing_enable`."""
+        self._inputs_with_gradient().gradient_checkpointing_enable(**kwargs)
+
+    def _inputs_with_gradient(self) -> Any:
+        """The encoder. With frozen embeddings a layer's input has no gradient, and some ways to compute it again would
+        then leave the layer without one, too."""
+        encoder: Any = self.network.encoder
+        if hasattr(encoder, "enable_input_require_grads"):
+            encoder.enable_input_require_grads()
+        return encoder
 
     def forward(
         self,
@@ -109,10 +127,14 @@ class Objective(nn.Module):
         weights: Tensor | None = self.class_weights  # type: ignore[assignment]
         if self._loss.kind == "cross_entropy":
             return functional.cross_entropy(logits, labels, weights, label_smoothing=self._loss.smoothing)
-        # Lin et al. 2017, "Focal Loss for Dense Object Detection", equation 5.
-        each = functional.cross_entropy(logits, labels, weights, reduction="none")
-        right = torch.softmax(logits, 1)[torch.arange(len(labels)), labels]
-        return ((1 - right) ** self._loss.gamma * each).mean()
+        # Lin et al. 2017, "Focal Loss for Dense Object Detection", equation 5, over the classes of a smoothed label.
+        said = functional.log_softmax(logits, 1)
+        meant = functional.one_hot(labels, logits.shape[1]) * (1 - self._loss.smoothing)
+        meant = meant + self._loss.smoothing / logits.shape[1]
+        # A class that is sure has no slope for gamma below 1, and none must not become NaN.
+        wrong = (1 - said.exp()).clamp(min=torch.finfo(said.dtype).eps)
+        each = -meant * wrong**self._loss.gamma * said
+        return (each if weights is None else each * weights).sum(1).mean()
 
     def _advised(self, sentiment: Tensor, topics: Tensor, taught_sentiment: Tensor, taught_topics: Tensor) -> Tensor:
         """Divergence from the teachers at the softened temperature, times its square (Hinton et al. 2015)."""

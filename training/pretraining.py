@@ -21,10 +21,12 @@ from torch.nn import functional
 from monitor.errors import InputError
 from monitor.understand.encoders import load_encoder, load_tokenizer
 from training import processes
+from training.finetune import reporters
 from training.masking import IGNORED, Masked, Padded, mask_of
 from training.order import Order
 from training.precision import products
 from training.recipe import Recipe
+from training.tuning import check
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -40,7 +42,7 @@ def pretrain(recipe: Recipe, folder: Path, texts: Sequence[str], workplace: Path
             from its last checkpoint, one that was finished is not done again.
 
     Raises:
-        InputError: the tokenizer has no mask, or there is no text.
+        InputError: the tokenizer has no mask, there is no text, or the encoder does not fit the recipe.
     """
     from transformers.trainer_utils import set_seed
 
@@ -52,10 +54,11 @@ def pretrain(recipe: Recipe, folder: Path, texts: Sequence[str], workplace: Path
         return out
     if not texts:
         raise InputError(f"recipe {recipe.name}: pretrain: there is no text to learn from; name files in unlabelled")
-    torch.set_num_threads(schedule.threads or os.cpu_count() or 1)
+    torch.set_num_threads(schedule.threads or processes.threads())
     set_seed(schedule.seed)
     tokenizer = load_tokenizer(folder)
     encoder = load_encoder(folder)
+    check(recipe, encoder)
     rows = Masked(texts, tokenizer, plan.max_tokens, mask_of(tokenizer, folder), plan.mask, schedule.seed)
     checkpoints = workplace / "pretraining"
     order = Order(rows.lengths, plan.batch * processes.count(), schedule.seed)
@@ -84,41 +87,49 @@ def _trainer(
     steps: int,
     callbacks: list[Any],
 ) -> Any:
-    from transformers import Trainer, TrainingArguments
+    from transformers import Trainer
 
     class OrderedTrainer(Trainer):
         def _get_train_sampler(self, *_given: Any) -> Order:
             return order
 
-    plan, schedule = recipe.pretrain, recipe.schedule
-    gpu = torch.cuda.is_available()
-    os.environ["TENSORBOARD_LOGGING_DIR"] = str(workplace / "tensorboard" / "pretraining")
-    every = max(1, min(steps, plan.save_every or steps // 10))
     return OrderedTrainer(
         model=model,
-        args=TrainingArguments(
-            output_dir=str(checkpoints),
-            num_train_epochs=plan.epochs,
-            per_device_train_batch_size=plan.batch,
-            learning_rate=plan.rate,
-            warmup_steps=schedule.warmup,
-            weight_decay=schedule.weight_decay,
-            save_strategy="steps",
-            save_steps=every,
-            save_total_limit=1,
-            eval_strategy="no",
-            logging_steps=min(50, every),
-            **products(schedule.precision),
-            use_cpu=not gpu,
-            dataloader_pin_memory=gpu,
-            remove_unused_columns=False,
-            report_to=["tensorboard"],
-            seed=schedule.seed,
-        ),
+        args=_arguments(recipe, checkpoints, workplace, steps),
         data_collator=Padded(int(model.pad)),  # type: ignore[arg-type]
         train_dataset=rows,
         callbacks=callbacks,
     )
+
+
+def _arguments(recipe: Recipe, checkpoints: Path, workplace: Path, steps: int) -> Any:
+    from transformers import TrainingArguments
+
+    plan, schedule = recipe.pretrain, recipe.schedule
+    gpu = torch.cuda.is_available()
+    os.environ["TENSORBOARD_LOGGING_DIR"] = str(workplace / "tensorboard" / "pretraining")
+    every = max(1, min(steps, plan.save_every or steps // 10))
+    arguments = TrainingArguments(
+        output_dir=str(checkpoints),
+        num_train_epochs=plan.epochs,
+        per_device_train_batch_size=plan.batch,
+        learning_rate=plan.rate,
+        warmup_steps=schedule.warmup,
+        weight_decay=schedule.weight_decay,
+        save_strategy="steps",
+        save_steps=every,
+        # Not one: Trainer deletes the old before the new is marked as whole.
+        save_total_limit=2,
+        eval_strategy="no",
+        logging_steps=min(50, every),
+        **products(schedule.precision),
+        use_cpu=not gpu,
+        dataloader_pin_memory=gpu,
+        remove_unused_columns=False,
+        report_to=reporters(),
+        seed=schedule.seed,
+    )
+    return processes.on_one_gpu(arguments)
 
 
 class _Epochs:

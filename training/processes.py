@@ -1,12 +1,17 @@
-"""Several processes at one run (`accelerate launch`, `torchrun`): which one writes, and who waits for whom."""
+"""Several processes at one run (`accelerate launch`, `torchrun`): who writes, who waits for whom, what each has."""
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
+from typing import Any
 
 import torch
+
+log = logging.getLogger(__name__)
 
 
 def several() -> bool:
@@ -22,6 +27,33 @@ def first() -> bool:
 def count() -> int:
     """How many processes share the run."""
     return max(1, int(os.environ.get("WORLD_SIZE", "1")))
+
+
+def threads() -> int:
+    """CPU threads for this process: the cores it may use, shared with the other processes of this machine."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, cores // max(1, int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))
+
+
+def on_one_gpu(arguments: Any) -> Any:
+    """TrainingArguments that keep this process to one GPU: of several, Trainer would make one slow DataParallel."""
+    if arguments.n_gpu > 1:
+        _tell(arguments.n_gpu)
+    arguments._n_gpu = min(1, arguments.n_gpu)
+    return arguments
+
+
+@cache
+def _tell(gpus: int) -> None:
+    log.info("one of %d GPUs is used; start with `accelerate launch` or torchrun to use the others", gpus)
+
+
+def wait() -> None:
+    """Go on when all processes are here."""
+    if several():
+        from accelerate import PartialState
+
+        PartialState().wait_for_everyone()
 
 
 @contextmanager

@@ -13,6 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from monitor.errors import InputError
 
 RECIPES = Path(__file__).with_name("recipes")
+_GONE = {"topics.exclusive": "it did nothing"}
+"""Keys that recipes of older bundles still have, and why they went."""
 Method = Literal["full", "lora", "adalora", "ia3", "prefix", "prompt", "heads"]
 
 
@@ -100,6 +102,9 @@ class Schedule(_Part):
     )
     checkpointing: bool = Field(False, description="compute activations twice instead of keeping them")
     held_out: float = Field(0.08, gt=0, lt=0.5, description="share kept back for calibration and thresholds")
+    split: Literal["hash", "stratified", "time"] = Field(
+        "hash", description="what is kept back: by each text alone, every label at its share, or the latest texts"
+    )
     threads: int = Field(0, ge=0, description="CPU threads; 0: as many as there are cores")
     seed: int = 13
 
@@ -249,6 +254,8 @@ def read_recipe(name: str, settings: Mapping[str, str] | None = None) -> Recipe:
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "recipe"
+        if where in _GONE:
+            raise InputError(f"{path}: {where} is gone, for {_GONE[where]}; delete it") from None
         if first["type"] == "extra_forbidden":
             raise InputError(f"{path}: there is no {where}{_nearest(where)}") from None
         raise InputError(f"{path}: {where}: {first['msg']}") from None

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +16,11 @@ from numpy.typing import NDArray
 from monitor.errors import InputError
 from monitor.understand.bundle import Bundle, load_bundle
 from monitor.understand.companies import Watchlist
-from monitor.understand.manifest import MANIFEST, Wide
+from monitor.understand.encoders import sha256
+from monitor.understand.manifest import MANIFEST, TrainingData, Wide
 from monitor.understand.topics import Taxonomy
 from training.augmentation import Changer
-from training.corpus import Corpus, gather, path_of
+from training.corpus import Corpus, as_read, gather, path_of
 from training.data.doubles import fingerprint, without_doubles
 from training.data.examples import Example
 from training.data.reading import read_examples
@@ -37,7 +40,7 @@ def run(recipe: Recipe, *, data: Path, out: Path, taxonomy: Taxonomy) -> Bundle:
     Args:
         data: folder that holds the recipe's files.
         out: folder of the new bundle; while an encoder is taught, checkpoints lie in `OUT.run`, to go on from, and
-            TensorBoard's record stays in `OUT.log`.
+            TensorBoard's record is written to `OUT.log`, where it stays.
 
     Raises:
         InputError: the recipe, a file or a label cannot be used.
@@ -70,6 +73,10 @@ def teach(recipe: Recipe, corpus: Corpus, *, data: Path, out: Path, taxonomy: Ta
     if recipe.kind == "ngrams":
         from training import linear
 
+        if "WORLD_SIZE" in os.environ:  # else torch, which this brings in, is not needed
+            from training import processes
+
+            processes.end_unless_first()
         tensors, ngrams = linear.teach(recipe, corpus)
         return package(recipe, corpus, tensors, data=data, out=out, taxonomy=taxonomy, ngrams=ngrams)
     return _encoder_run(recipe, corpus, data, out, taxonomy)
@@ -78,54 +85,102 @@ def teach(recipe: Recipe, corpus: Corpus, *, data: Path, out: Path, taxonomy: Ta
 def _encoder_run(recipe: Recipe, corpus: Corpus, data: Path, out: Path, taxonomy: Taxonomy) -> Bundle:
     from training import continual, ensemble, processes
     from training.bases import Base, base_for
-    from training.distillation import advice_of
+    from training.distillation import advice_of, check_teachers
     from training.finetune import Lesson, fine_tune
     from training.notes import noted
     from training.pretraining import pretrain
-    from training.storing import stored
+    from training.storing import form_of, stored
 
-    # Checkpoints of another recipe must never be gone on from.
-    known = Path(recipe.continual.bundle) / MANIFEST
-    start = known.read_bytes() if recipe.continual.bundle and known.is_file() else b""
-    digest = hashlib.sha256(recipe.model_dump_json().encode() + start).hexdigest()[:12]
-    workplace = out.with_name(out.name + ".run") / digest
+    unlabelled, described = _unlabelled(recipe, corpus, data)
+    corpus = replace(corpus, unlabelled=tuple(described))
+    workplace = out.with_name(out.name + ".run") / digest_of(recipe, corpus, processes.count())
     heads = None
     with processes.in_turn():
         if recipe.continual.bundle:
             recipe, manifest = continual.gone_on(recipe)
             corpus = continual.mixed(recipe, corpus, manifest.topics, data)
-            base, heads = continual.opened(known.parent, manifest, corpus.topics, workplace)
+            check_teachers(recipe.distil, corpus.topics)
+            base, heads = continual.opened(Path(recipe.continual.bundle), manifest, corpus.topics, workplace)
         else:
+            check_teachers(recipe.distil, corpus.topics)
             base = base_for(recipe, [*corpus.taught, *corpus.held], workplace)
+        # A form that cannot be stored is told now, not after teaching.
+        form_of(recipe, Base(base.folder, own=True, origin=base.public) if recipe.pretrain.epochs else base)
+        _record_at_once(recipe, out, workplace)
     if recipe.pretrain.epochs:
         domain = [row.text for row in corpus.taught] if recipe.pretrain.labelled else []
-        domain += [row.text for row in _unlabelled(recipe, corpus, data)]
+        domain += [row.text for row in unlabelled]
         base = Base(pretrain(recipe, base.folder, domain, workplace), own=True, origin=base.public)
-    taught = [*corpus.taught, *(_unlabelled(recipe, corpus, data) if recipe.distil.teachers else [])]
+    taught = [*corpus.taught, *(unlabelled if recipe.distil.teachers else [])]
     with processes.in_turn():
         advice = advice_of(recipe.distil, taught, corpus.topics, workplace)
     lesson = Lesson(taught, corpus.held, corpus.topics, change=_changer(recipe), advice=advice)
+
+    def compared(bundle: Bundle) -> Bundle:
+        if not recipe.continual.bundle:
+            return bundle
+        before = load_bundle(Path(recipe.continual.bundle))
+        found = continual.forgetting(before, bundle, tested(recipe, data), taxonomy)
+        return noted(bundle, "What it forgot", continual.forgetting_lines(found, before.manifest.model))
+
     beside = _wide(recipe, corpus) if processes.first() else ({}, None)
     if recipe.ensemble.members > 1:
         members = ensemble.members_of(recipe, lesson, base, heads, workplace)
         processes.end_unless_first()
-        bundle = _soup(recipe, lesson, members, beside, corpus, data, out, taxonomy, workplace)
+        bundle = _soup(recipe, lesson, members, beside, corpus, data, out, taxonomy, workplace, compared)
     else:
         network = fine_tune(recipe, lesson, base.folder, workplace, heads=heads)
         processes.end_unless_first()
-        tensors, encoder = stored(recipe, network, base, out)
+        tensors, encoder = stored(recipe, network, base, workplace)
         linear, wide = beside
         bundle = package(
-            recipe, corpus, tensors | linear, data=data, out=out, taxonomy=taxonomy, encoder=encoder, wide=wide
+            recipe,
+            corpus,
+            tensors | linear,
+            data=data,
+            out=out,
+            taxonomy=taxonomy,
+            encoder=encoder,
+            wide=wide,
+            whole=workplace,
+            finish=compared,
         )
-    if recipe.continual.bundle:
-        before = load_bundle(Path(recipe.continual.bundle))
-        found = continual.forgetting(before, bundle, tested(recipe, data), taxonomy)
-        bundle = noted(bundle, "What it forgot", continual.forgetting_lines(found, before.manifest.model))
-    for events in workplace.rglob("tensorboard"):
-        shutil.copytree(events, _record_of(out) / events.parent.relative_to(workplace), dirs_exist_ok=True)
     shutil.rmtree(workplace.parent)
     return bundle
+
+
+def digest_of(recipe: Recipe, corpus: Corpus, processes: int = 1) -> str:
+    """What a run begins with, in 12 hexadecimal digits: checkpoints of another must never be gone on from.
+
+    Args:
+        processes: how many share the run.
+    """
+    folders = [recipe.continual.bundle] if recipe.continual.bundle else []
+    known = [Path(folder) / MANIFEST for folder in (*folders, *recipe.distil.teachers)]
+    parts: list[Iterable[str]] = [
+        [recipe.model_dump_json(), str(processes)],
+        [sha256(path) if path.is_file() else "" for path in known],
+        [file.sha256 for file in (*corpus.training_data, *corpus.unlabelled)],
+        corpus.topics,
+        # A tested text that comes or goes changes what is taught, too, as another taxonomy does.
+        (repr((row.text, row.topics)) for row in (*corpus.taught, *corpus.held)),
+    ]
+    found = hashlib.sha256()
+    for part in parts:
+        for value in part:
+            found.update(value.encode("utf-8", "replace") + b"\0")
+    return found.hexdigest()[:12]
+
+
+def _record_at_once(recipe: Recipe, out: Path, workplace: Path) -> None:
+    """Have what TensorBoard is told in the workplace written to `OUT.log`, for reading while the run goes on."""
+    members = recipe.ensemble.members
+    for name in ("", *(f"member-{number + 1}" for number in range(members if members > 1 else 0))):
+        place, record = workplace / name, _record_of(out) / name
+        place.mkdir(parents=True, exist_ok=True)
+        record.mkdir(parents=True, exist_ok=True)
+        if not (place / "tensorboard").is_symlink():
+            (place / "tensorboard").symlink_to(record.resolve())
 
 
 def _soup(
@@ -138,6 +193,7 @@ def _soup(
     out: Path,
     taxonomy: Taxonomy,
     workplace: Path,
+    finish: Callable[[Bundle], Bundle],
 ) -> Bundle:
     """Bundles of all members (in `OUT.members`) and, in `out`, of their mean weights."""
     from training import ensemble
@@ -145,21 +201,30 @@ def _soup(
 
     best, seeds = ensemble.soup(recipe, lesson, members, workplace)
     linear, wide = beside
-    bundles = []
-    for number, member in enumerate([*members, best], 1):
-        place = out if member is best and number > len(members) else out.with_name(out.name + ".members") / str(number)
-        place.mkdir(parents=True, exist_ok=True)
-        if member.encoder.form == "whole":
-            for name in ("config.json", "tokenizer.json"):
-                shutil.copyfile(workplace / "member-1" / name, place / name)
+
+    def packaged(member: Member, place: Path, finish: Callable[[Bundle], Bundle] | None = None) -> Bundle:
         tensors, encoder = ensemble.in_bits(recipe, member)
-        bundles.append(
-            package(
-                recipe, corpus, tensors | linear, data=data, out=place, taxonomy=taxonomy, encoder=encoder, wide=wide
-            )
+        return package(
+            recipe,
+            corpus,
+            tensors | linear,
+            data=data,
+            out=place,
+            taxonomy=taxonomy,
+            encoder=encoder,
+            wide=wide,
+            whole=workplace / "member-1",
+            finish=finish,
         )
-    *each, bundle = bundles
-    return noted(bundle, "Ensemble", ensemble.ensemble_lines(each, bundle, seeds, tested(recipe, data), taxonomy))
+
+    places = out.with_name(out.name + ".members")
+    each = [packaged(member, places / str(number)) for number, member in enumerate(members, 1)]
+
+    def beside_each(bundle: Bundle) -> Bundle:
+        lines = ensemble.ensemble_lines(each, bundle, seeds, tested(recipe, data), taxonomy)
+        return finish(noted(bundle, "Ensemble", lines))
+
+    return packaged(best, out, beside_each)
 
 
 Beside = tuple[dict[str, NDArray[Any]], Wide | None]
@@ -175,18 +240,27 @@ def _wide(recipe: Recipe, corpus: Corpus) -> Beside:
     return wide_of(recipe, corpus)
 
 
-def _unlabelled(recipe: Recipe, corpus: Corpus, data: Path) -> list[Example]:
-    """The texts of the unlabelled files; those that are taught, held out or tested are left out."""
+def _unlabelled(recipe: Recipe, corpus: Corpus, data: Path) -> tuple[list[Example], list[TrainingData]]:
+    """The texts of the unlabelled files a run learns from, and the files as they were read.
+
+    Texts that are taught, held out or tested are left out.
+    """
+    if not recipe.pretrain.epochs and not recipe.distil.teachers:
+        return [], []
     seen = {fingerprint(example.text) for example in (*corpus.taught, *corpus.held)}
     for test in recipe.test:
         if path_of(data, test.file).is_file():
-            seen |= {fingerprint(example.text) for example in read_examples(path_of(data, test.file))}
-    found = []
+            tests = read_examples(path_of(data, test.file), fields=test.fields, labels=test.labels)
+            seen |= {fingerprint(example.text) for example in tests}
+    found: list[Example] = []
+    described = []
     for file in recipe.unlabelled:
-        rows = [row for row in without_doubles(read_examples(path_of(data, file.file))) if row.text.strip()]
+        read, origin = as_read(file, data)
+        described.append(origin)
+        rows = [row for row in without_doubles(read) if row.text.strip()]
         rows = [Example(row.text, row.lang) for row in rows if fingerprint(row.text) not in seen]
         found += rows[: file.most] if file.most else rows
-    return found
+    return found, described
 
 
 def _changer(recipe: Recipe) -> Changer | None:

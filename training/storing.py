@@ -28,7 +28,7 @@ def stored(recipe: Recipe, network: Network, base: Base, out: Path) -> tuple[dic
 
     Args:
         base: the encoder the network was taught from.
-        out: the bundle's folder; of a whole encoder its config and tokenizer are copied there.
+        out: of an encoder that is stored whole the config and tokenizer are copied there.
 
     Raises:
         InputError: the method's weights have no such form.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -25,19 +26,23 @@ def tuned(encoder: nn.Module, tuning: Tuning, *, dropout: float, steps: int, len
         length: tokens of the longest text, in training and in service.
 
     Raises:
-        InputError: the method does not fit this kind of encoder, or its tokens and the text's are too many for it.
+        InputError: the method does not fit this kind of encoder, its tokens and the text's are too many for it, or
+            there is nothing to freeze.
     """
     if tuning.method == "full":
-        for name, value in encoder.named_parameters():
-            if name.startswith(tuple(tuning.freeze)):
-                value.requires_grad_(False)
+        _freeze(encoder, tuning.freeze)
         return encoder
+    if tuning.freeze:
+        raise InputError(
+            f"tuning.freeze: {tuning.method} leaves all of the encoder's own weights as they are; set it to [] or "
+            "tuning.method to full"
+        )
     if tuning.method == "heads":
         return encoder.requires_grad_(False)
     kind = encoder.config.model_type  # type: ignore[union-attr]
     if tuning.method == "prefix" and "past_key_values" not in inspect.signature(encoder.forward).parameters:
         raise InputError(f"tuning.method: prefix tuning cannot reach the attention of {kind}; use prompt or lora")
-    longest = int(getattr(encoder.config, "max_position_embeddings", 0))
+    longest = positions(encoder)
     if tuning.method in ("prefix", "prompt") and 0 < longest < length + tuning.virtual_tokens:
         raise InputError(
             f"tuning.virtual_tokens: {tuning.virtual_tokens} and texts of {length} tokens are over the {longest} "
@@ -65,6 +70,52 @@ def tuned(encoder: nn.Module, tuning: Tuning, *, dropout: float, steps: int, len
         # Keys and values of unit size would drown the text's; the smallest start is nearly the encoder as it was.
         nn.init.normal_(network.prompt_encoder["default"].embedding.weight, std=0.02)
     return network
+
+
+def _freeze(encoder: nn.Module, beginnings: Sequence[str]) -> None:
+    """Keep the weights whose names begin so from learning."""
+    weights = dict(encoder.named_parameters())
+    for beginning in beginnings:
+        found = [value for name, value in weights.items() if name.startswith(beginning)]
+        if not found:
+            parts = [name.split(".") for name in weights]
+            known = dict.fromkeys(".".join(part[:count]) for part in parts for count in range(1, len(part) + 1))
+            close = difflib.get_close_matches(beginning, known, n=1, cutoff=0.0)
+            raise InputError(f"tuning.freeze: no weight's name begins with {beginning}; did you mean {close[0]}?")
+        for value in found:
+            value.requires_grad_(False)
+
+
+def positions(encoder: nn.Module) -> int:
+    """Tokens of the longest text that an encoder has positions for; 0: it keeps no table of them.
+
+    RoBERTa and its kin count on from the padding's id, so that 514 rows are 512 positions; their table knows that id.
+    """
+    for name, part in encoder.named_modules():
+        if name.endswith("position_embeddings") and isinstance(part, nn.Embedding):
+            return part.num_embeddings - (0 if part.padding_idx is None else part.padding_idx + 1)
+    return 0
+
+
+def check(recipe: Recipe, encoder: nn.Module) -> None:
+    """Raises InputError where a recipe asks for longer texts, or for less memory, than an encoder and a method can."""
+    longest = positions(encoder)
+    lengths = {"schedule.max_tokens": recipe.schedule.max_tokens}
+    if recipe.encoder is not None:
+        lengths["encoder.max_tokens"] = recipe.encoder.max_tokens
+    if recipe.pretrain.epochs:
+        lengths["pretrain.max_tokens"] = recipe.pretrain.max_tokens
+    for key, length in lengths.items():
+        if 0 < longest < length:
+            raise InputError(f"{key}: {length} tokens are over the {longest} positions of the encoder; make it smaller")
+    if not recipe.schedule.checkpointing:
+        return
+    if recipe.tuning.method == "prefix":
+        # transformers leaves keys and values from outside away when a layer is computed twice.
+        raise InputError("schedule.checkpointing: a prefix would not be read; use prompt or lora, or leave it out")
+    if not getattr(encoder, "supports_gradient_checkpointing", False):
+        kind = encoder.config.model_type  # type: ignore[union-attr]
+        raise InputError(f"schedule.checkpointing: {kind} cannot compute its layers twice; leave it out")
 
 
 def _config(tuning: Tuning, dropout: float, steps: int) -> Any:

@@ -55,9 +55,10 @@ def panel(view: View, found: Details | None, searched: str) -> list[Any]:
 
 def _score(view: View, score: Score) -> Any:
     t = view.t
+    cut = html.Span(t("cut"), className="chip", title=t("cut_hint")) if score.cut else None
     return html.Div(
         [
-            html.Div([label_chip(view, score.label), html.Code(score.model)], className="chips"),
+            html.Div([label_chip(view, score.label), html.Code(score.model), cut], className="chips"),
             _split(view, score),
             html.Div(" · ".join(f"{t(name)} {value * 100:.1f} %" for name, value in _shares(score)), className="muted"),
             _topics(view, score),

@@ -121,8 +121,10 @@ def _shown(view: View, answer: Mapping[str, Any], question: Question) -> Any:
     said = view.topic(answer["label"]) if topic else t(answer["label"])
     if question.toward:
         said = f"{said} ({t('label_toward', name=view.company(question.toward))})"
+    first, length = answer["read"], answer["length"]
     return [
         html.Div([*parts, read[at:]], className="full-text why-text", lang=answer["lang"]),
+        html.P(t("why_cut", first=f"{first:,}", length=f"{length:,}"), className="hint") if first < length else None,
         html.P(
             t("why_note", what=said, share=f"{answer['probability'] * 100:.0f} %", model=answer["model"]),
             className="hint",

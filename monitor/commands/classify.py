@@ -40,8 +40,9 @@ def classify(file: str, out: str | None, model: tuple[str, ...]) -> None:
     A line needs `text` or `title`; `lang` and `symbols` are used when they are there. FILE may be plain, .gz
     or .zst; - is standard input. To each line are added lang, sentiment, topics, companies and model; where a
     text concerns several companies and the model tells them apart, also companies_sentiment: the sentiment toward
-    each, by symbol. A line that cannot be used comes back as {"error": …, "line": N}, the rest goes on, and the
-    exit status is 1. The champions of the registry read (see `bellwether models`), or the folders of --model.
+    each, by symbol; where a text is longer than the model reads, also "cut": true. A line that cannot be used comes
+    back as {"error": …, "line": N}, the rest goes on, and the exit status is 1. The champions of the registry read
+    (see `bellwether models`), or the folders of --model.
 
     \b
     echo '{"text": "Halvern Bank halts withdrawals"}' | bellwether classify
@@ -124,6 +125,8 @@ def _found(understanding: Understanding) -> dict[str, Any]:
     }
     if understanding.toward:
         found["companies_sentiment"] = {symbol: _told(sentiment) for symbol, sentiment in understanding.toward}
+    if understanding.cut:
+        found["cut"] = True
     return found
 
 

@@ -90,8 +90,9 @@ class Progress:
         """Everything so far, in one line."""
         with self._lock:
             total = self._total
+        cut = f", {total.cut:,} of them cut" if total.cut else ""
         return (
-            f"{total.documents:,} documents ({total.scored:,} scored, {total.late:,} late), "
+            f"{total.documents:,} documents ({total.scored:,} scored{cut}, {total.late:,} late), "
             f"{total.repeated:,} repeated, {total.rejected:,} rejected"
         )
 

@@ -158,6 +158,8 @@ def _show(found: Explanation, lang: str) -> None:
         f"{found.baseline:+.2f} to {found.value:+.2f}; {found.method}.",
         soft_wrap=True,
     )
+    if found.read < found.length:
+        console.print(f"read: the first {found.read:,} of {found.length:,} characters", style="yellow")
 
 
 def _style(share: float, colour: tuple[int, int, int]) -> str:

@@ -44,6 +44,8 @@ def status(as_json: bool, name: str | None) -> None:
 def collect(settings: Settings, database: Database) -> dict[str, Any]:
     """The report: counts, watermark, lag, partitions, models, alerts, outbox, scheduler, and who reads which language.
 
+    `cut` are documents with a text longer than the model reads, of which only the beginning counts.
+
     Times are ISO 8601 in UTC, None where there is none yet; the watermark is in the year 9999 when every stream is
     closed. `lag` and a partition's `lag` are messages, None where Kafka was not asked or could not be reached (then
     `notes` says so). `models` is None when counting takes too long.
@@ -58,6 +60,7 @@ def collect(settings: Settings, database: Database) -> dict[str, Any]:
         states = alerts.by_state(connection)
         outbox = alerts.outbox_by_state(connection)
         models = queries.models(connection)
+        cut = queries.cut(connection)
         leads = queries.has_leader(connection, database.schema)
     notes: list[str] = []
     if models is None:
@@ -70,6 +73,7 @@ def collect(settings: Settings, database: Database) -> dict[str, Any]:
         "unscored": counts.unscored,
         "rejected": counts.rejected,
         "late": counts.late,
+        "cut": cut,
         "watermark": _iso(now.watermark),
         "judged_through": _iso(now.judged_through),
         "lag": sum(waiting.values()) if waiting is not None else None,
@@ -142,7 +146,9 @@ def _show(report: dict[str, Any]) -> None:
     facts = Table.grid(padding=(0, 3))
     facts.add_column(style="bold")
     facts.add_column()
-    parts = ", ".join(f"{report[key]:,} {key}" for key in ("scored", "unscored", "late"))
+    parts = ", ".join(
+        f"{report[key]:,} {key}" for key in ("scored", "unscored", "late", "cut") if report[key] or key != "cut"
+    )
     facts.add_row("documents", f"{report['documents']:,} ({parts})")
     facts.add_row("rejected", f"{report['rejected']:,}")
     facts.add_row("watermark", _moment(report["watermark"]) + f", judged through {_moment(report['judged_through'])}")

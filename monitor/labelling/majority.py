@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from monitor.documents import Label
+from monitor.documents import Kind, Label
 from monitor.store.queries.labels import Given
 
 
@@ -17,7 +17,7 @@ class Settled:
     """A document with what its labellers agree on; None and missing companies: nothing was said, or it was a tie.
 
     `companies` is the sentiment toward each company that was labelled by itself. `ties` names what was left out
-    because nobody had the majority: `sentiment`, `topics`, or a company's symbol.
+    because nobody had the majority: `sentiment`, `topics`, or a company's symbol. `kind` is None where it is not known.
     """
 
     key: UUID
@@ -31,6 +31,7 @@ class Settled:
     companies: tuple[tuple[str, Label], ...]
     actors: tuple[str, ...]
     ties: tuple[str, ...]
+    kind: Kind | None = None
 
     @property
     def says(self) -> bool:
@@ -76,6 +77,7 @@ def _settled(said: Sequence[Given]) -> Settled:
         companies=tuple((company, label) for company, label in chosen.items() if company and label is not None),
         actors=tuple(sorted({one.actor for one in said})),
         ties=tuple(ties),
+        kind=copy.kind,
     )
 
 

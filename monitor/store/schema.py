@@ -89,7 +89,9 @@ scores = Table(
     Column("topics", ARRAY(Text), nullable=False),
     Column("topic_probabilities", ARRAY(REAL), nullable=False),
     Column("scored_at", Instant, nullable=False, server_default=func.now()),
+    Column("cut", Boolean, nullable=False, server_default=text("false"), comment="longer than the model reads"),
     Index("scores_topics_idx", "topics", postgresql_using="gin"),
+    Index("scores_cut_idx", "key", postgresql_where=text("cut")),
     postgresql_partition_by="RANGE (published_at)",
     comment="One row a document and model; scoring again adds rows. Partitioned by day of published_at (UTC).",
 )
@@ -123,6 +125,9 @@ shadow_scores = Table(
     Column("topics", ARRAY(Text), nullable=False),
     Column("topic_probabilities", ARRAY(REAL), nullable=False),
     Column("scored_at", Instant, nullable=False, server_default=func.now()),
+    Column("companies", ARRAY(Text), nullable=False, server_default=text("'{}'"), comment="those it told apart"),
+    Column("company_labels", ARRAY(Text), nullable=False, server_default=text("'{}'")),
+    Column("company_scores", ARRAY(REAL), nullable=False, server_default=text("'{}'"), comment="positive - negative"),
     postgresql_partition_by="RANGE (published_at)",
     comment="What a model in shadow mode would have said; nothing is judged on it. Partitioned by day of published_at.",
 )
@@ -311,6 +316,7 @@ labels = Table(
         "origin", Text, nullable=False, server_default=text("''"), comment="page, an import's file, or why it was asked"
     ),
     Column("labelled_at", Instant, nullable=False, server_default=func.now(), index=True),
+    Column("kind", Text, comment="news or comment, as the document's; null: not known"),
     UniqueConstraint("key", "company", "actor"),
     CheckConstraint("sentiment in ('negative', 'neutral', 'positive')", name="sentiment"),
     comment="What people said of documents. The text is kept with it: labels outlive the documents' retention.",

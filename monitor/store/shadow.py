@@ -34,20 +34,27 @@ def insert_shadow_scores(connection: Connection, shadows: Sequence[ShadowScore],
             "positive": score.sentiment.positive,
             "topics": [topic.id for topic in score.topics],
             "topic_probabilities": [topic.probability for topic in score.topics],
+            "companies": [company for company, _ in score.toward],
+            "company_labels": [sentiment.label for _, sentiment in score.toward],
+            "company_scores": [sentiment.score for _, sentiment in score.toward],
         }
         for score in shadows
         if score.key in keys
     ]
     if not rows:
         return
-    columns = "published_at, key, model, label, negative, neutral, positive, topics, topic_probabilities"
+    columns = (
+        "published_at, key, model, label, negative, neutral, positive, topics, topic_probabilities, companies, "
+        "company_labels, company_scores"
+    )
     savepoint = connection.begin_nested()
     try:
         connection.execute(
             text(
                 f"INSERT INTO shadow_scores ({columns}) SELECT {columns} FROM jsonb_to_recordset(cast(:rows AS jsonb)) "
                 "AS r (published_at timestamptz, key uuid, model text, label text, negative real, neutral real, "
-                "positive real, topics text[], topic_probabilities real[]) ON CONFLICT DO NOTHING"
+                "positive real, topics text[], topic_probabilities real[], companies text[], company_labels text[], "
+                "company_scores real[]) ON CONFLICT DO NOTHING"
             ),
             {"rows": json.dumps(rows)},
         )

@@ -65,13 +65,17 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What a batch added: new documents, how many of them scored and late, repeats, and rejected messages."""
+    """What a batch added: new documents, how many of them scored and late, repeats, and rejected messages.
+
+    `cut` are scored documents with a text longer than the model reads.
+    """
 
     documents: int = 0
     scored: int = 0
     late: int = 0
     repeated: int = 0
     rejected: int = 0
+    cut: int = 0
 
     def __add__(self, other: Written) -> Written:
         return Written(*(getattr(self, name) + getattr(other, name) for name in self.__slots__))
@@ -116,6 +120,7 @@ class Writer:
             late=sum(row.late for row in added),
             repeated=good - len(added),
             rejected=refused,
+            cut=sum(row.understanding.cut for row in added),
         )
 
     def _hold(self, connection: Connection, batch: Batch) -> dict[Partition, Position]:
@@ -211,12 +216,13 @@ def _counted(sentiment: Sentiment | None) -> tuple[int, ...]:
 _STAGED = (
     "published_at timestamptz, key uuid, id text, source text, kind text, title text, text text, lang text, "
     "symbols text[], companies text[], fingerprint bigint, url text, author text, extra jsonb, late boolean, "
-    "model text, label text, negative real, neutral real, positive real, topics text[], topic_probabilities real[]"
+    "model text, label text, negative real, neutral real, positive real, topics text[], topic_probabilities real[], "
+    "cut boolean"
 )
 _DOCUMENT = (
     "published_at, key, id, source, kind, title, text, lang, symbols, companies, fingerprint, url, author, extra, late"
 )
-_SCORE = "published_at, key, model, label, negative, neutral, positive, topics, topic_probabilities"
+_SCORE = "published_at, key, model, label, negative, neutral, positive, topics, topic_probabilities, cut"
 _COMPANY_SCORE = "published_at, key, company, model, label, negative, neutral, positive"
 
 
@@ -271,6 +277,7 @@ def _staged(row: _Row) -> Row:
         json.dumps(document.extra, ensure_ascii=False),
         row.late,
         *score,
+        understanding.cut,
     )
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.understand.manifest import MANIFEST, WEIGHTS, Manifest, check_files, damaged, read_manifest
-from monitor.understand.runtimes import Runtime
+from monitor.understand.runtimes import Logits, Runtime
 
 _BUNDLES = Path(__file__).with_name("bundles")
 SHIPPED: tuple[Path, ...] = (_BUNDLES / "en", _BUNDLES / "zh")
@@ -32,7 +32,10 @@ class Bundle:
 
         A text longer than a window is the mean of its windows' probabilities, weighted by their tokens.
         """
-        logits = self.runtime.logits(texts)
+        return self.calibrated(self.runtime.logits(texts))
+
+    def calibrated(self, logits: Logits) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """The same of logits that its runtime gave."""
         temperature = self.manifest.temperature
         sentiment = softmax(logits.sentiment.astype(np.float64) / temperature.sentiment)
         topics = sigmoid(logits.topics.astype(np.float64) / temperature.topics)

@@ -30,12 +30,14 @@ class Scored:
     `model` is name@version. `topics` are those whose probability reaches the topic's threshold, highest first;
     of equals the one that comes first in the alphabet. There may be none. `toward` are the sentiments of the texts
     marked for single companies, in the order they were given; empty where the model was not taught on such texts.
+    `cut`: the text is longer than the model reads.
     """
 
     model: str
     sentiment: Sentiment
     topics: tuple[TopicScore, ...]
     toward: tuple[Sentiment, ...] = ()
+    cut: bool = False
 
 
 class Engine:
@@ -103,12 +105,13 @@ class Engine:
         for members in groups.values():
             loaded = self._bundles[langs[members[0]]]
             marked = [aimed[index] if aimed and loaded.manifest.toward else () for index in members]
-            sentiment, topics = loaded.probabilities([*(texts[index] for index in members), *chain(*marked)])
+            logits = loaded.runtime.logits([*(texts[index] for index in members), *chain(*marked)])
+            sentiment, topics = loaded.calibrated(logits)
             decided = decide(loaded.manifest, sentiment[: len(members)], topics[: len(members)])
             rest = iter(np.round(sentiment[len(members) :], DIGITS).tolist())
-            for index, scored, each in zip(members, decided, marked, strict=True):
+            for place, (index, scored, each) in enumerate(zip(members, decided, marked, strict=True)):
                 toward = tuple(Sentiment(*next(rest)) for _ in each)
-                found[index] = replace(scored, toward=toward) if toward else scored
+                found[index] = replace(scored, toward=toward, cut=place in logits.cut)
         return found
 
 

@@ -43,13 +43,14 @@ class Explanation:
 
     Attributes:
         model: name@version.
-        text: as the model read it.
+        text: in the form the model read it.
         about: `sentiment`, or a topic's id.
         label: the sentiment, or the topic's id.
         probability: calibrated, of this label, in [0, 1].
         value, baseline: what is explained, for the text and for one of which nothing is known.
         words: in the order of the text; their weights add up to value - baseline, but for `gap`.
         method: how the weights were found.
+        read, length: how many characters the model read, from the first, of how many the text has in that form.
     """
 
     model: str
@@ -61,6 +62,8 @@ class Explanation:
     baseline: float
     words: tuple[Word, ...]
     method: str
+    read: int
+    length: int
 
     @property
     def gap(self) -> float:
@@ -78,6 +81,8 @@ class Explanation:
             "value": round(self.value, 6),
             "baseline": round(self.baseline, 6),
             "method": self.method,
+            "read": self.read,
+            "length": self.length,
             "words": [
                 {"text": word.text, "start": word.start, "end": word.end, "weight": round(word.weight, 6)}
                 for word in self.words
@@ -133,6 +138,8 @@ class Explainer:
             found.baseline,
             tuple(words(found.text, found.pieces)),
             found.method,
+            found.read,
+            found.length,
         )
 
 

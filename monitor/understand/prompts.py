@@ -21,17 +21,24 @@ class Prompted(nn.Module):
 
     def __init__(self, encoder: nn.Module, prompt: Tensor) -> None:
         super().__init__()
-        width = encoder.get_input_embeddings().weight.shape[1]  # type: ignore[operator]
+        width = _embeddings(encoder).weight.shape[1]  # type: ignore[index]
         if prompt.ndim != 2 or prompt.shape[1] != width:
             raise ValueError(f"prompt of shape {tuple(prompt.shape)} for embeddings of {width}")
         self.config = encoder.config
         self.encoder = encoder
         self.prompt = nn.Parameter(prompt)
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Any:
-        """`last_hidden_state` of shape (batch, length, hidden) for (batch, length) token ids and their mask."""
-        embedded = self.encoder.get_input_embeddings()(input_ids)  # type: ignore[operator]
-        prompt = self.prompt.to(embedded.dtype).expand(len(input_ids), -1, -1)
+    def get_input_embeddings(self) -> nn.Module:
+        """The encoder's own."""
+        return _embeddings(self.encoder)
+
+    def forward(
+        self, input_ids: Tensor | None = None, *, attention_mask: Tensor, inputs_embeds: Tensor | None = None
+    ) -> Any:
+        """`last_hidden_state` (batch, length, hidden) for (batch, length) token ids, or (batch, length, hidden)
+        embeddings of them, and their mask."""
+        embedded = self.get_input_embeddings()(input_ids) if inputs_embeds is None else inputs_embeds
+        prompt = self.prompt.to(embedded.dtype).expand(len(embedded), -1, -1)
         states = self.encoder(
             inputs_embeds=torch.cat([prompt, embedded], 1), attention_mask=_widened(attention_mask, len(self.prompt))
         ).last_hidden_state
@@ -56,16 +63,33 @@ class Prefixed(nn.Module):
         self.encoder = encoder
         self.prefix = nn.Parameter(prefix)
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Any:
-        """`last_hidden_state` of shape (batch, length, hidden) for (batch, length) token ids and their mask."""
+    def get_input_embeddings(self) -> nn.Module:
+        """The encoder's own."""
+        return _embeddings(self.encoder)
+
+    def forward(
+        self, input_ids: Tensor | None = None, *, attention_mask: Tensor, inputs_embeds: Tensor | None = None
+    ) -> Any:
+        """`last_hidden_state` (batch, length, hidden) for (batch, length) token ids, or (batch, length, hidden)
+        embeddings of them, and their mask."""
         from transformers import DynamicCache
 
         count = len(self.prefix)
         # To (layers · 2, heads, tokens, width of a head), the same for every text.
         parts = self.prefix.view(count, self._layers * 2, self._heads, -1).permute(1, 2, 0, 3)
-        parts = parts.unsqueeze(1).expand(-1, len(input_ids), -1, -1, -1)
+        parts = parts.unsqueeze(1).expand(-1, len(attention_mask), -1, -1, -1)
         cache = DynamicCache([(parts[2 * layer], parts[2 * layer + 1]) for layer in range(self._layers)])
-        return self.encoder(input_ids=input_ids, attention_mask=_widened(attention_mask, count), past_key_values=cache)
+        return self.encoder(
+            input_ids=input_ids,
+            inputs_embeds=inputs_embeds,
+            attention_mask=_widened(attention_mask, count),
+            past_key_values=cache,
+        )
+
+
+def _embeddings(encoder: nn.Module) -> nn.Module:
+    found: nn.Module = encoder.get_input_embeddings()  # type: ignore[operator]
+    return found
 
 
 def _widened(mask: Tensor, count: int) -> Tensor:

@@ -61,7 +61,12 @@ class Reader:
 
     def shadow(self, documents: Sequence[Document], understandings: Sequence[Understanding]) -> list[ShadowScore]:
         """What the models in shadow mode say of documents that were read. Never raises."""
-        return self.shadows.score(documents, [understanding.lang for understanding in understandings])
+        able = self.shadows.toward
+        asked = [
+            self._about(document, one.lang, one.companies, able)
+            for document, one in zip(documents, understandings, strict=True)
+        ]
+        return self.shadows.score(documents, asked)
 
     def read(self, documents: Sequence[Document]) -> list[Understanding]:
         """What each document says, in order. No text makes it raise."""
@@ -77,6 +82,7 @@ class Reader:
                 model=score.model if score else None,
                 sentiment=score.sentiment if score else None,
                 topics=score.topics if score else (),
+                cut=score.cut if score else False,
                 # Empty where the bundle tells no sentiment toward a company.
                 toward=tuple(zip(one.targets, score.toward, strict=True)) if score and score.toward else (),
             )
@@ -91,7 +97,11 @@ class Reader:
     def _asked(self, document: Document, able: frozenset[str]) -> Asked:
         body = document.body
         lang = detect(body, document.lang)
-        companies = self.watchlist.match(body, document.symbols)
+        return self._about(document, lang, self.watchlist.match(body, document.symbols), able)
+
+    def _about(self, document: Document, lang: str, companies: tuple[str, ...], able: frozenset[str]) -> Asked:
+        """What a model is asked; `able` are the languages in which it tells sentiment toward a company."""
+        body = document.body
         if lang not in able or not 2 <= len(companies) <= self._most:
             return Asked(body, lang, companies, (), ())
         spans = self.watchlist.spans(body, document.symbols)

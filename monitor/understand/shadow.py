@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from monitor.documents import Document, ShadowScore
@@ -17,6 +18,7 @@ from monitor.understand.engine import decide
 if TYPE_CHECKING:
     from monitor.understand.bundle import Bundle
     from monitor.understand.lineup import Seat
+    from monitor.understand.reader import Asked
 
 log = logging.getLogger(__name__)
 RETRIES = 3
@@ -42,26 +44,39 @@ class Shadows:
                 log.info("model %s scores %s in shadow mode", seat.model, ", ".join(seat.languages))
         return cls(loaded)
 
-    def score(self, documents: Sequence[Document], langs: Sequence[str]) -> list[ShadowScore]:
-        """What each shadow says of the documents in its languages. Never raises."""
+    @property
+    def toward(self) -> frozenset[str]:
+        """The languages in which some shadow tells sentiment toward a company."""
+        return frozenset(lang for seat, bundle in self.seats if bundle.manifest.toward for lang in seat.languages)
+
+    def score(self, documents: Sequence[Document], asked: Sequence[Asked]) -> list[ShadowScore]:
+        """What each shadow says of the documents in its languages, as a whole and toward companies. Never raises.
+
+        Args:
+            asked: what there is to ask about each document.
+        """
         found: list[ShadowScore] = []
         for seat, bundle in self.seats:
             if self._failed[seat.model] >= RETRIES:
                 continue
-            chosen = [document for document, lang in zip(documents, langs, strict=True) if lang in seat.languages]
+            chosen = [
+                (document, one) for document, one in zip(documents, asked, strict=True) if one.lang in seat.languages
+            ]
             if not chosen:
                 continue
+            marked = [one.aimed if bundle.manifest.toward else () for _, one in chosen]
             try:
-                probabilities = bundle.probabilities([document.body for document in chosen])
-                scored = decide(bundle.manifest, *probabilities)
+                sentiment, topics = bundle.probabilities([*(one.body for _, one in chosen), *chain(*marked)])
+                scored = decide(bundle.manifest, sentiment, topics)
             except Exception as error:
                 self._failed[seat.model] += 1
                 rests = " and is not asked again" if self._failed[seat.model] >= RETRIES else ""
                 log.warning("model %s failed in shadow mode%s: %s", seat.model, rests, error)
                 continue
             self._failed[seat.model] = 0
-            found += [
-                ShadowScore(document.published_at, document.key, score.model, score.sentiment, score.topics)
-                for document, score in zip(chosen, scored, strict=True)
-            ]
+            rest = iter(scored[len(chosen) :])
+            for (document, one), score, each in zip(chosen, scored, marked, strict=False):
+                toward = tuple((target, next(rest).sentiment) for target, _ in zip(one.targets, each, strict=False))
+                said = (score.model, score.sentiment, score.topics, toward)
+                found.append(ShadowScore(document.published_at, document.key, *said))
         return found

@@ -14,7 +14,8 @@ MARKERS = {"en": ("[this company]", "[another company]"), "zh": ("［本公司�
 
 
 REACH = 120
-"""Characters before and after a mention that are shown of a long text."""
+"""Characters before and after a mention that are shown of a long text, and on to the end of the word there."""
+_SLACK = 16  # characters that end may be away
 
 
 def aimed(text: str, spans: Sequence[tuple[int, int, str]], target: str, lang: str | None) -> str:
@@ -52,19 +53,36 @@ def is_marked(text: str) -> bool:
 
 
 def _around(text: str, marker: str) -> str:
-    """The passages of `REACH` characters around each marker; all of a text that is hardly longer."""
+    """The passages of about `REACH` characters around each marker; all of a text that is hardly longer."""
     if len(text) <= 3 * REACH:
         return text
     passages: list[list[int]] = []
     at = text.find(marker)
     while at >= 0:
-        begin, end = max(0, at - REACH), at + len(marker) + REACH
+        begin, end = _outward(text, at - REACH, -1), _outward(text, at + len(marker) + REACH, 1)
         if passages and begin <= passages[-1][1]:
-            passages[-1][1] = end
+            passages[-1][1] = max(passages[-1][1], end)
         else:
             passages.append([begin, end])
         at = text.find(marker, at + len(marker))
     return " … ".join(text[begin:end].strip() for begin, end in passages)
+
+
+def _outward(text: str, at: int, step: int) -> int:
+    """The nearest place from `at` on, backwards for a step of -1, where no word is cut, and never one in a marker.
+
+    Where no blank is near, as in Chinese, a word may be.
+    """
+    at = min(max(at, 0), len(text))
+    for place in range(at, at + step * (_SLACK + 1), step):
+        if not 0 < place < len(text) or text[place if step > 0 else place - 1].isspace():
+            at = min(max(place, 0), len(text))
+            break
+    for marker in (marker for pair in MARKERS.values() for marker in pair):
+        start = text.find(marker, max(0, at - len(marker) + 1), at + len(marker) - 1)
+        if start >= 0:
+            return start if step < 0 else start + len(marker)
+    return at
 
 
 def mentions(text: str, names: Sequence[str]) -> list[tuple[int, int, str]]:

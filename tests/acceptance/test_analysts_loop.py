@@ -151,7 +151,7 @@ def test_labels_become_a_model_that_serves_and_can_be_taken_back(
         ok(["train", str(new), *folder, "--out", str(tmp_path / "v2"), "--register"], env)
         told = json.loads(ok(["evaluate", str(tmp_path / "v2"), str(exam), "--quick", "--json"], env))
         assert told["files"][str(exam)]["sentiment"]["accuracy"] > 0.9
-        # 3. The way back of a mistake: the old one may not come forward again, nor a model without a name.
+        # 3. A name that two versions have is not enough to promote one.
         refused = run(["models", "promote", "desk", "--exam", str(exam)], env)
         assert refused.returncode != 0
         assert b"desk has several versions" in refused.stderr

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,16 @@ from click.testing import CliRunner, Result
 
 from monitor.documents import LABELS
 from monitor.errors import BundleError, InputError
+from monitor.settings import Settings, variable
+from monitor.store.database import Database
 from monitor.understand.bundle import load_bundle
 from monitor.understand.encoders import sha256
 from tests.unit.models import TOPICS, make_bundle, make_encoder
 from training.card import CARD
+from training.evaluation import speed
 from training.evaluation.command import evaluate
+from training.registry.promoting import promote
+from training.registry.registering import register
 
 NASTY = 'oil <script>alert("x")</script> & "profit" </style>'
 CARD_TEXT = "# tiny 1.2.3\n\nMade by a test.\n\n## How good it is\n\nOld numbers.\n\n## Where it is weak\n\n- Tiny.\n"
@@ -117,6 +122,24 @@ def test_everything_is_measured_and_the_page_is_whole(folder: Path) -> None:
     assert "May be promoted" in page.text
 
 
+def test_folder_may_be_named_from_where_one_is(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    done = CliRunner().invoke(evaluate, ["one", "exam.jsonl", "--pairs", "pairs", "--json"], catch_exceptions=False)
+    assert json.loads(done.stdout)["speed"]["texts"] == 122
+
+
+def test_speed_that_cannot_be_measured_costs_nothing_else(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(speed, "LONGEST", 0.01)
+    done = run(folder, "--json", "--report", str(folder / "slow.html"))
+    found = json.loads(done.stdout)
+    assert found["speed"] is None
+    assert found["files"][str(folder / "exam.jsonl")]["sentiment"]["accuracy"] > 0.98
+    assert (folder / "slow.html").is_file()
+    assert "its speed could not be measured in" in caplog.text
+
+
 def test_worse_candidate_is_told_so(folder: Path) -> None:
     done = run(folder, "--quick", "--against", str(folder / "one"), bundle="two")
     assert done.exit_code == 0
@@ -129,7 +152,11 @@ def test_card_and_manifest_get_the_numbers_and_keep_the_rest(folder: Path) -> No
     assert done.exit_code == 0
     card = (folder / "two" / CARD).read_text(encoding="utf-8")
     assert card.startswith("# tiny 1.2.3\n\nMade by a test.")
-    assert card.endswith("## Where it is weak\n\n- Tiny.\n")
+    limit, bias = card.partition("## Where it is weak\n\n")[2].splitlines()
+    assert limit == "- Tiny."
+    assert bias.startswith(
+        "- Bias out of bounds, company (en): "
+    )  # the tiny model takes oil for another word than bank
     assert "Old numbers" not in card
     for title in ("### Minimal pairs", "### Robustness", "### Bias", "### exam.jsonl: sentiment"):
         assert title in card
@@ -140,6 +167,62 @@ def test_card_and_manifest_get_the_numbers_and_keep_the_rest(folder: Path) -> No
     assert f"| exam.jsonl | sentiment | 121 | {accuracy:.4f} |" in card
     run(folder, "--quick", "--card", "--quote", bundle="two")
     assert "### Mistakes" in (folder / "two" / CARD).read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def registry(
+    make_settings: Callable[..., Settings],
+    schema: str,
+    database: Database,
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Path:
+    """The folder of a registry in which bundle two is the champion of English and bundle one a candidate."""
+    settings = make_settings(
+        database_schema=schema, engine_models=tmp_path / "registry", engine_device="cpu", engine_threads=1
+    )
+    for key, value in (
+        ("data.dir", settings.data.dir),
+        ("database.schema", schema),
+        ("engine.models", settings.engine.models),
+        ("engine.device", "cpu"),
+    ):
+        monkeypatch.setenv(variable(key), str(value))
+    for name in ("one", "two"):
+        register(database, settings, folder / name, "ann")
+    assert promote(database, settings, "two", actor="ann", force=True, reason="test").promoted
+    return tmp_path / "registry"
+
+
+def test_champion_and_any_registered_model_can_be_named(folder: Path, registry: Path) -> None:
+    for name, meant in (("champion", "two@1.2.3"), ("two@1.2.3", "two@1.2.3"), ("one@1.2.3", "one@1.2.3")):
+        done = run(folder, "--quick", "--json", "--against", name)
+        assert json.loads(done.stdout)["against"]["champion"] == meant
+    with pytest.raises(InputError, match=r"the registry has no model two@1\.2\.4; did you mean two@1\.2\.3"):
+        run(folder, "--quick", "--against", "two@1.2.4")
+    (registry / "two" / "1.2.3" / CARD).write_text("# Another\n", encoding="utf-8")
+    with pytest.raises(BundleError, match=r"two@1\.2\.3 of the registry cannot be used"):
+        run(folder, "--quick", "--against", "champion")
+
+
+def test_languages_with_several_champions_have_no_one_champion(folder: Path, registry: Path) -> None:
+    make_bundle(folder / "both", folder / "encoder", name="both", languages=["en", "zh"])
+    with pytest.raises(InputError, match=r"en, zh have several champions; say which .*two@1\.2\.3"):
+        run(folder, "--quick", "--against", "champion", bundle="both")
+    make_bundle(folder / "german", folder / "encoder", name="german", languages=["de"])
+    with pytest.raises(InputError, match="nobody reads de yet"):
+        run(folder, "--quick", "--against", "champion", bundle="german")
+
+
+def test_card_of_a_registered_model_is_never_written(folder: Path, registry: Path) -> None:
+    kept = registry / "one" / "1.2.3"
+    before = {path.name: path.read_bytes() for path in kept.iterdir()}
+    arguments = [str(kept), str(folder / "exam.jsonl"), "--pairs", str(folder / "pairs"), "--quick"]
+    with pytest.raises(InputError, match="write the card before `bellwether models register`, or leave --card away"):
+        CliRunner().invoke(evaluate, [*arguments, "--card"], catch_exceptions=False)
+    assert CliRunner().invoke(evaluate, arguments, catch_exceptions=False).exit_code == 0
+    assert {path.name: path.read_bytes() for path in kept.iterdir()} == before
 
 
 def test_numbers_do_not_change_from_run_to_run(folder: Path) -> None:

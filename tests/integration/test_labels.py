@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -19,6 +20,7 @@ from monitor.documents import Document
 from monitor.errors import InputError
 from monitor.labelling.agreement import agreements, kappa
 from monitor.labelling.majority import settle
+from monitor.records import open_record
 from monitor.settings import Settings
 from monitor.store.database import Database
 from monitor.store.queries import labels
@@ -43,7 +45,9 @@ def key(id: str, source: str = "wire") -> UUID:
 def record(database: Database) -> Database:
     reads = [
         feed.document("both", NOW, BOTH, companies=["TSLA", "AAPL"]),
-        feed.document("zh", NOW + timedelta(minutes=1), "贵州茅台净利润同比下降", title="快讯", lang="zh"),
+        feed.document(
+            "zh", NOW + timedelta(minutes=1), "贵州茅台净利润同比下降", title="快讯", lang="zh", kind="comment"
+        ),
         feed.document("one", NOW + timedelta(minutes=2), "Inflation cools, again; rates “unchanged”\nsaid the bank"),
     ]
     feed.write(database, [fingerprinted(read) for read in reads])
@@ -159,6 +163,7 @@ def test_exported_file_is_read_as_what_the_labellers_said(
     both, zh = by_text[BOTH], by_text["快讯\n贵州茅台净利润同比下降"]
     assert dict(both.entities) == {"Tesla": "positive", "Apple": "negative"} and both.at == NOW
     assert (zh.sentiment, zh.topics, zh.lang) == (None, (), "zh")
+    assert (both.kind, zh.kind) == ("news", "comment")
     with record.transaction() as connection:
         direct = {example.text: example for example in as_examples(connection, settings.engine)}
     assert direct == by_text
@@ -173,6 +178,7 @@ def test_tools_get_everybodys_answers_and_what_they_export_comes_back(
     assert run("export", str(file), "--format", format).exit_code == 0
     by_text = {example.text: example for example in read_examples(file)}
     assert dict(by_text[BOTH].entities) == {"Tesla": "positive", "Apple": "negative"}
+    assert by_text[BOTH].kind == "news"
     assert next(example for text, example in by_text.items() if "Inflation" in text).topics == ("macro",)
     with record.transaction() as connection:
         for actor in ("Mei", "Jan"):
@@ -193,7 +199,8 @@ def test_rows_find_their_documents_by_key_id_or_text_and_others_are_kept(
         {"text": "whatever it says", "key": str(key("zh")), "sentiment": "negative"},
         {"text": "something else", "source": "wire", "id": "both", "sentiment": "neutral"},
         {"text": "INFLATION cools again - rates unchanged said the bank https://x.example", "sentiment": "positive"},
-        {"text": "Halvern Bank halts withdrawals", "sentiment": "negative", "topics": ["macro"], "lang": "en"},
+        {"text": "Halvern Bank halts withdrawals", "sentiment": "negative", "topics": ["macro"], "lang": "en"}
+        | {"kind": "comment"},
     ]
     file = tmp_path / "rows.jsonl"
     file.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
@@ -207,7 +214,8 @@ def test_rows_find_their_documents_by_key_id_or_text_and_others_are_kept(
     assert (found[key("both")].sentiment, found[key("one")].sentiment) == ("neutral", "positive")
     (kept,) = (one for one in found.values() if one.key not in {key("zh"), key("both"), key("one")})
     assert (kept.text, kept.topics, kept.lang) == ("Halvern Bank halts withdrawals", ("macro",), "en")
-    assert kept.published_at == labels.UNDATED
+    assert (kept.published_at, kept.kind) == (labels.UNDATED, "comment")
+    assert found[key("zh")].kind == "comment"
 
 
 def test_import_with_a_label_that_means_nothing_stores_nothing(run: Run, record: Database, tmp_path: Path) -> None:
@@ -248,6 +256,36 @@ def test_status_and_list_tell_what_there_is(run: Run, record: Database) -> None:
     assert "Jan and Mei on sentiment: kappa 0.00 (0 % the same of 1)" in run("status").output
     lines = run("list", "--actor", "Jan", "--json").output.splitlines()
     assert [json.loads(line)["sentiment"] for line in lines] == ["positive"]
+
+
+@pytest.mark.parametrize("command", ["status", "list", "export", "import"])
+def test_command_closes_its_connections(
+    run: Run, record: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    labelled(record)
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text(json.dumps({"text": "Halvern Bank halts withdrawals", "sentiment": "negative"}), encoding="utf-8")
+    opened: list[Database] = []
+
+    def kept(settings: Settings, name: str | None) -> Database:
+        # What nobody holds any more is closed by the garbage collector, which no long process may wait for.
+        opened.append(open_record(settings, name))
+        return opened[-1]
+
+    def connections() -> int:
+        with record.transaction() as connection:
+            counted = text("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'bellwether'")
+            return int(connection.execute(counted).scalar_one())
+
+    monkeypatch.setattr("training.labels.commands.open_record", kept)
+    before = connections()
+    done = run(command, *{"export": [str(tmp_path / "out.jsonl")], "import": [str(rows)]}.get(command, []))
+    assert done.exit_code == 0, done.output
+    assert len(opened) == 1
+    until = time.monotonic() + 10  # the server notices a little later
+    while connections() > before and time.monotonic() < until:
+        time.sleep(0.05)
+    assert connections() == before
 
 
 def test_export_of_nothing_or_to_an_unknown_name_says_what_to_do(run: Run, record: Database, tmp_path: Path) -> None:

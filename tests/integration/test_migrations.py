@@ -20,6 +20,7 @@ from monitor.errors import SchemaMismatch
 from monitor.settings import Settings
 from monitor.store import migrate, partitions
 from monitor.store.database import Database
+from monitor.store.queries import labels
 from monitor.store.schema import metadata
 from monitor.store.writer import Writer
 from tests.integration.test_writer import LATENESS, NOON, batch, read
@@ -58,6 +59,20 @@ def test_downgrade_leaves_nothing_and_upgrade_comes_back(database: Database) -> 
     migrate.upgrade(database)
     migrate.require_current(database)
     assert Writer(database, "g", LATENESS).write(batch([read(0)])).documents == 1
+
+
+def test_labels_given_before_they_kept_a_kind_take_it_from_their_documents(database: Database) -> None:
+    Writer(database, "g", LATENESS).write(batch([read(0), read(1)]))
+    with database.transaction() as connection:
+        kinds = dict(connection.execute(text("SELECT key, kind FROM documents")).all())
+        first, second = kinds
+        labels.give(connection, first, "Mei", sentiment="negative")
+        labels.give(connection, second, "Mei", sentiment="negative")
+        connection.execute(text("DELETE FROM documents WHERE key = :key"), {"key": second})
+    migrate.downgrade(database, "0002")
+    migrate.upgrade(database)
+    with database.transaction() as connection:
+        assert {one.key: one.kind for one in labels.listed(connection)} == {first: kinds[first], second: None}
 
 
 def test_each_day_and_month_gets_its_partition(database: Database) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -93,6 +94,25 @@ def test_same_name_and_version_is_one_model_for_good(
     assert [path.name for path in (registry_folder(settings) / "tiny").iterdir()] == ["1"]
 
 
+def test_copy_survives_a_power_cut(
+    settings: Settings, database: Database, bundles: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept: list[tuple[Path, bool]] = []
+    place, sync = registry_folder(settings) / "tiny" / "1", os.fsync
+
+    def told(handle: int) -> None:
+        sync(handle)
+        kept.append((Path(f"/proc/self/fd/{handle}").readlink(), place.is_dir()))
+
+    monkeypatch.setattr(os, "fsync", told)
+    register(database, settings, bundles["1"], "ann")
+    before = {path.name.partition(".partial")[0] for path, there in kept if not there}
+    assert {"bundle.json", "weights.safetensors", "MODEL_CARD.md"} < before
+    assert any(path.suffix == ".partial" and not there for path, there in kept)
+    # Renamed, the name is in its folder, and that folder, being new, in the registry's, and so on.
+    assert [path for path, there in kept if there] == [place.parent, place.parents[1], place.parents[2]]
+
+
 def test_name_that_leads_out_of_the_registry_is_refused(
     settings: Settings, database: Database, bundles: dict[str, Path], tmp_path: Path
 ) -> None:
@@ -126,6 +146,7 @@ def test_candidate_that_is_worse_is_refused_unless_forced(
     # The better one passes without force, with the exam of the promotion before.
     found = promote(database, settings, "tiny@1", actor="bob")
     assert (found.promoted, found.forced, found.objections) == (True, False, [])
+    assert found.comparisons["en"]["not_asked"] == ["topics"]
     assert [row["file"] for row in found.exam] == [str(exam)]
 
 
@@ -267,7 +288,11 @@ def test_commands_speak_json(
     assert call("archive", "tiny@2")["stage"] == "archived"
     shown = CliRunner().invoke(models, ["list", "--all"])
     assert "tiny@2" in shown.stdout and f"en is read by {EN}" in shown.stdout
+    # It gives fewer topics than the bundle that ships, and nothing toward companies.
     shown = CliRunner().invoke(models, ["promote", "tiny@2", "--exam", str(exam)])
+    assert isinstance(shown.exception, InputError) and f"tiny@2 lacks topics of {EN}" in str(shown.exception)
+    assert "topics       not compared" in shown.stdout
+    shown = CliRunner().invoke(models, ["promote", "tiny@2", "--exam", str(exam), "--force", "--reason", "our topics"])
     assert shown.exit_code == 0 and f"en: tiny@2 serves instead of {EN}" in shown.stdout
     shown = CliRunner().invoke(models, ["promote", "tiny@1", "--exam", str(exam), "--language", "zh"])
     assert shown.exit_code == 1 and isinstance(shown.exception, InputError)

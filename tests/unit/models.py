@@ -138,6 +138,22 @@ def make_wide_bundle(
     return folder
 
 
+def make_prompted_bundle(folder: Path, encoder: Path, kind: str, *, tokens: int = 4) -> Path:
+    """As `make_bundle`, with random tokens before every text: a `prompt` or a `prefix`."""
+    from safetensors.numpy import load_file, save_file
+
+    make_bundle(folder, encoder)
+    tensors = load_file(folder / "weights.safetensors")
+    hidden = tensors["sentiment.weight"].shape[1]
+    width = {"prompt": hidden, "prefix": 2 * 2 * hidden}[kind]  # of a prefix: two layers, keys and values
+    tensors[f"encoder.{kind}"] = np.random.default_rng(6).normal(size=(tokens, width)).astype(np.float16)
+    save_file(tensors, folder / "weights.safetensors")
+    manifest = json.loads((folder / "bundle.json").read_text(encoding="utf-8"))
+    manifest["files"]["weights.safetensors"] = sha256(folder / "weights.safetensors")
+    (folder / "bundle.json").write_text(json.dumps(manifest), encoding="utf-8")
+    return folder
+
+
 FALLING = {"en": ("[this company] falls",), "zh": ("［本公司］下跌",)}
 RISING = {"en": ("[this company] rises",), "zh": ("［本公司］上涨",)}
 

@@ -154,6 +154,27 @@ def test_no_tested_text_was_taught(folder: Path) -> None:
     assert np.isin(hashes(own), taught).mean() > 0.9, "the hashes are of another form"
 
 
+def test_shipped_encoder_says_what_it_was_taught() -> None:
+    encoders = [folder for folder in SHIPPED if read_manifest(folder).kind == "encoder"]
+    assert encoders
+    assert [folder.name for folder in encoders if not (folder / TAUGHT).is_file()] == []
+
+
+def test_no_tested_text_stands_among_the_pairs() -> None:
+    """What is written for this project may be taught to any bundle, also to one whose hashes were not kept."""
+    tested = np.fromfile(Path(__file__).with_name("tested.u64"), "<u8")
+    written = [
+        (path.name, row[key])
+        for path in sorted(PAIRS.glob("*.jsonl"))
+        for row in _rows(path.name)
+        for key in ("text", "bad", "good", "neutral", "a", "b")
+        if row.get(key)
+    ]
+    assert len(written) > 15_000
+    stands = np.isin(hashes(text for _, text in written), tested)
+    assert [found for found, there in zip(written, stands, strict=True) if there] == []
+
+
 def _rows(pattern: str) -> list[dict[str, Any]]:
     return [json.loads(line) for path in sorted(PAIRS.glob(pattern)) for line in path.read_text("utf-8").splitlines()]
 

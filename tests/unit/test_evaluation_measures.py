@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn.metrics import brier_score_loss, f1_score, roc_auc_score
 
+from monitor.understand.companies import Watchlist
 from monitor.understand.topics import load_taxonomy
-from tests.unit.scripted import by_words, scripted, tone
+from tests.unit.scripted import Script, by_words, scripted, tone
 from training.data.examples import Example
+from training.evaluation.account import account
 from training.evaluation.answers import Answers, likeliest
 from training.evaluation.calibration import adaptive_calibration_error, brier_score, reliability
+from training.evaluation.examination import Scope, examine
 from training.evaluation.judged import among_their_own, judge
 from training.evaluation.measures import macro_f1, one_hot, roc_area
+from training.evaluation.report import page
+from training.evaluation.summary import lines
 from training.evaluation.tasks import evaluate_examples, texts_to_ask
 from training.evaluation.toward import pairs
+from training.targets import aimed_examples
 
 
 def test_each_text_is_asked_once_whoever_wants_to_know() -> None:
@@ -97,6 +105,21 @@ def test_nothing_is_said_of_an_entity_that_stands_only_within_the_name_of_anothe
         model = scripted(lambda _: tone(0.8, 0.1, 0.1), toward=toward)
         report = evaluate_examples(model, [row], load_taxonomy())["toward_bad"]
         assert (report["pairs"], report["accuracy"], report["f1"]) == (2, 1.0, 1.0)
+        assert (report["nested"], report["disagreeing"]["nested"]) == (1, 1)
+
+
+def test_pairs_that_no_bundle_was_asked_about_are_told_beside_the_figure() -> None:
+    nested = Example("Acme Bank defaults", "en", entities=(("Acme Bank", True), ("Acme", False)))
+    apart = Example("Acme ruins Bolt", "en", entities=(("Bolt", True), ("Acme", False)))
+    note = "1 of the pairs stand only within a longer name and count as not bad"
+    for rows, told in (([nested], True), ([apart], False)):
+        found = examine(scripted(by_words), {"f": rows}, load_taxonomy(), Watchlist([]), scope=Scope(None, speed=False))
+        for said in (
+            page(found, load_taxonomy()),
+            "\n".join(lines(found)),
+            "\n".join(account(found, {}, load_taxonomy())),
+        ):
+            assert (note in said) == told
 
 
 def test_text_about_one_entity_alone_is_asked_as_it_is() -> None:
@@ -129,3 +152,53 @@ def test_topic_the_bundle_does_not_know_is_wrong_when_bundles_are_compared() -> 
     assert len(judge(answers, rows, load_taxonomy())["topics"]) == 1
     held = judge(answers, rows, load_taxonomy(), ("earnings", "energy"))["topics"]
     assert held.right.tolist() == [True, False]
+
+
+def test_bundle_that_knows_none_of_the_topics_asked_is_not_right_by_their_order() -> None:
+    rows = [Example(f"Acme ships {n}", topics=("energy",), among=("energy", "ipo")) for n in range(3)]
+    answers = Answers(scripted(by_words), texts_to_ask(rows))
+    held = judge(answers, rows, load_taxonomy(), ("dividend", "earnings", "energy", "ipo", "macro"))["topics"]
+    assert held.accuracy == held.macro_f1 == 0.0
+    assert [held.classes[place] for place in held.said] == ["nothing"] * 3
+    taught = [Example("Acme gains profit", topics=("earnings",), among=("earnings", "energy"))]
+    answers = Answers(scripted(by_words), texts_to_ask(taught))
+    assert judge(answers, taught, load_taxonomy(), ("earnings", "energy"))["topics"].accuracy == 1.0
+
+
+def test_bundle_without_topics_is_measured_on_a_file_with_topics() -> None:
+    known = scripted(by_words)
+    manifest = replace(known.manifest, topics=(), thresholds={}, version="2.0.0")
+    none = replace(known, manifest=manifest, runtime=Script(lambda text: (by_words(text)[0], ())))
+    rows = [Example(f"Acme gains profit {n}", "en", "positive", ("earnings",)) for n in range(4)]
+    for bundle, rival in ((none, known), (known, none)):
+        found = examine(
+            bundle, {"f": rows}, load_taxonomy(), Watchlist([]), scope=Scope(None, speed=False), against=rival
+        )
+        assert found["files"]["f"]["sentiment"]["accuracy"] == 1.0
+        assert found["against"]["tasks"]["topics"]["candidate"] == (1.0 if bundle is known else 0.0)
+        told = "\n".join(account(found, bundle.manifest.thresholds, load_taxonomy()))
+        assert ("likeliest topic" in told) == (bundle is known)
+        assert page(found, load_taxonomy()) and lines(found)
+    found = evaluate_examples(none, rows, load_taxonomy())["topics"]
+    assert (found["accuracy"], found["not_taught"], found["without_topic"]) == (None, {"earnings": 4}, 1.0)
+
+
+def test_texts_marked_for_an_entity_count_toward_it_alone() -> None:
+    row = Example("Acme gains on Bolt", "en", "positive", entities=(("Acme", "positive"), ("Bolt", "negative")))
+    rows = aimed_examples([row])
+    assert len(rows) == 3
+    report = examine(scripted(by_words), {"f": rows}, load_taxonomy(), Watchlist([]), scope=Scope(None, speed=False))
+    found = report["files"]["f"]
+    assert (found["texts"], found["sentiment"]["texts"], found["toward"]["pairs"]) == (1, 1, 2)
+
+
+def test_each_calibration_error_of_topics_is_told_by_its_name() -> None:
+    rows = [Example(f"Acme gains profit {n}", "en", topics=("earnings",)) for n in range(4)]
+    found = examine(scripted(by_words), {"f": rows}, load_taxonomy(), Watchlist([]), scope=Scope(None, speed=False))
+    part = found["files"]["f"]["topics"]
+    assert part["ece_of_likeliest"] == pytest.approx(0.1)
+    told = account(found, dict.fromkeys(("dividend", "earnings", "macro"), 0.5), load_taxonomy())
+    (likeliest,) = [line for line in told if "| likeliest topic |" in line]
+    (by_threshold,) = [line for line in told if "| topics by threshold |" in line]
+    assert likeliest.endswith(f"| {part['ece_of_likeliest']:.4f} |")
+    assert by_threshold.endswith(f"calibration error over each text with each topic {part['ece']:.4f} |  |")

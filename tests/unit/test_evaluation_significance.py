@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 
 import numpy as np
@@ -14,8 +15,8 @@ from monitor.understand.topics import load_taxonomy
 from monitor.understand.watchlist import Company
 from tests.unit.scripted import by_words, scripted, tone
 from training.data.examples import Example
-from training.evaluation.contest import contest_of_bundles
-from training.evaluation.significance import compare, compare_micro_f1, holm
+from training.evaluation.contest import Contest, contest_of_bundles
+from training.evaluation.significance import Comparison, compare, compare_micro_f1, holm
 from training.evaluation.verdict import LARGE, verdict
 
 WATCHLIST = Watchlist([Company("ACM", en="Acme")])
@@ -66,6 +67,58 @@ def test_interval_holds_the_truth_about_as_often_as_it_says() -> None:
         assert gap is not None
         hits += gap.low <= 0.0 <= gap.high
     assert hits >= 52
+
+
+def test_answers_about_one_text_are_flipped_together() -> None:
+    # Three texts of ten answers each: there is no more to go by than three coins.
+    truth = np.zeros(30, np.int64)
+    found = compare(truth, truth + 1, truth, rows=np.repeat([7, 3, 5], 10))
+    assert (found.texts, found.only_champion) == (30, 30)
+    assert found.p_worse == pytest.approx(1 / 8)
+    assert found.p_differs == pytest.approx(1 / 4)
+    assert compare(truth, truth + 1, truth).p_worse == pytest.approx(0.5**30)
+
+
+def test_flips_are_counted_as_if_each_were_tried() -> None:
+    random = np.random.default_rng(6)
+    rows = np.sort(random.integers(0, 11, 40))
+    truth = random.integers(0, 3, 40)
+    old, new = answers(random, truth, 0.7), answers(random, truth, 0.55)
+    gaps = np.bincount(rows, weights=(new == truth).astype(float) - (old == truth))
+    assert np.abs(gaps).max() > 1
+    sums = [float(signs @ gaps) for signs in map(np.array, itertools.product((-1, 1), repeat=len(gaps)))]
+    found = compare(old, new, truth, rows=rows)
+    assert found.p_worse == pytest.approx(np.mean([one <= gaps.sum() for one in sums]))
+    better = np.mean([one >= gaps.sum() for one in sums])
+    assert found.p_differs == pytest.approx(min(1.0, 2 * min(found.p_worse, better)))
+
+
+def test_f1_of_answers_about_one_text_is_resampled_by_texts() -> None:
+    random = np.random.default_rng(7)
+    truth = random.integers(0, 3, 150)
+    old, new = answers(random, truth, 0.8), answers(random, truth, 0.75)
+    once = compare(old, new, truth).macro_f1
+    # Every answer eight times over is no more to go by, as long as it is known to be about one text.
+    eight = [np.repeat(part, 8) for part in (old, new, truth)]
+    told = compare(*eight, rows=np.repeat(np.arange(150), 8)).macro_f1
+    untold = compare(*eight).macro_f1
+    assert once is not None and told is not None and untold is not None
+    assert (told.low, told.high) == pytest.approx((once.low, once.high), abs=0.01)
+    assert untold.high - untold.low < 0.5 * (told.high - told.low)
+
+
+def test_pairs_of_one_text_are_one_piece_of_evidence_in_a_contest() -> None:
+    names = [f"Company{letter}" for letter in "ABCDEFGHIJ"]
+    entities = tuple((name, "positive") for name in names)
+    files = {"exam.jsonl": [Example(f"gains x{n}: {', '.join(names)}", "en", entities=entities) for n in range(3)]}  # type: ignore[arg-type]
+
+    def never(text: str) -> tuple[object, object]:
+        return tone(0.2, 0.6, 0.2)
+
+    held = contest_of_bundles(scripted(by_words), scripted(never), files, load_taxonomy(), WATCHLIST)  # type: ignore[arg-type]
+    assert held.answers == {"toward": 30}
+    assert held.tasks["toward"].only_champion == 30
+    assert held.tasks["toward"].p_worse == pytest.approx(1 / 8)
 
 
 def test_micro_f1_of_many_topics_is_resampled_by_texts() -> None:
@@ -151,3 +204,26 @@ def test_candidate_that_no_longer_says_negative_is_barred_though_accuracy_hardly
     held = contest_of_bundles(scripted(by_words), scripted(never), files, load_taxonomy(), WATCHLIST)  # type: ignore[arg-type]
     assert held.tasks["sentiment"].candidate > 0.99
     assert any("macro-F1" in finding.what for finding in verdict(held).worse)
+
+
+def test_comparisons_over_all_texts_are_corrected_for_their_number() -> None:
+    def lost(p: float) -> Comparison:
+        return Comparison(500, 0.8, 0.75, 60, 35, p, 2 * p)
+
+    even = Comparison(500, 0.8, 0.8, 20, 20, 0.5, 1.0)
+    others = dict.fromkeys(("topics", "negative", "toward", "toward_bad"), even)
+    by_chance = verdict(Contest("a@1", "a@2", {"sentiment": lost(0.03), **others}))
+    assert by_chance.passes
+    assert by_chance.tested == (5, 0)
+    worse = verdict(Contest("a@1", "a@2", {"sentiment": lost(0.004), **others}))
+    assert [(finding.what, finding.p) for finding in worse.worse] == [("sentiment, accuracy", pytest.approx(0.02))]
+    assert not worse.passes
+
+
+def test_exam_without_a_label_promotes_nobody() -> None:
+    files = {"exam.jsonl": [Example(f"Acme gains x{n}", "en") for n in range(300)]}
+    held = contest_of_bundles(scripted(by_words), scripted(by_words), files, load_taxonomy(), WATCHLIST)
+    found = verdict(held)
+    assert held.answers == found.answers == {}
+    assert not found.passes
+    assert found.reason.startswith("not compared: no text has a label")

@@ -13,7 +13,7 @@ from monitor.understand.explain import Explainer, words
 from monitor.understand.manifest import read_manifest
 from monitor.understand.runtimes.gradients import SMALL, GradientRuntime
 from monitor.understand.runtimes.ngrams import NgramRuntime, fold, traced
-from tests.unit.models import TOPICS, make_bundle, make_encoder, make_toward_bundle
+from tests.unit.models import TOPICS, make_bundle, make_encoder, make_prompted_bundle, make_toward_bundle
 
 EN = "The bank profit falls in a record quarter, fraud: shares of oil market deal."
 
@@ -31,6 +31,19 @@ def test_weights_of_a_transformer_add_up_to_what_the_text_changes(tiny: Path, te
         found = explainer.explain(text, **chosen)  # type: ignore[arg-type]
         assert abs(found.gap) <= SMALL * max(abs(found.value - found.baseline), 0.1) + 1e-4
         assert [found.text[word.start : word.end] for word in found.words] == [word.text for word in found.words]
+
+
+@pytest.mark.parametrize("kind", ["prompt", "prefix"])
+def test_bundle_with_learned_tokens_before_the_text_is_explained_like_any_other(tmp_path: Path, kind: str) -> None:
+    folder = make_prompted_bundle(tmp_path / "bundle", make_encoder(tmp_path / "encoder"), kind)
+    explainer, bundle = Explainer(folder), load_bundle(folder, device="cpu", threads=1)
+    for text in (EN, EN * 12, "bank", ""):
+        found = explainer.explain(text, label="negative")
+        sentiment, _ = bundle.probabilities([text])
+        assert found.probability == pytest.approx(sentiment[0, 0], abs=2e-4)
+        assert abs(found.gap) <= SMALL * max(abs(found.value - found.baseline), 0.1) + 1e-4
+    plain = Explainer(make_bundle(tmp_path / "plain", tmp_path / "encoder")).explain(EN, label="negative")
+    assert abs(explainer.explain(EN, label="negative").value - plain.value) > 0.01, "the tokens change nothing"
 
 
 def test_baseline_of_a_transformer_knows_nothing_of_the_text(tiny: Path) -> None:

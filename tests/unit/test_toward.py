@@ -17,7 +17,7 @@ from monitor.documents import Document, Sentiment, Understanding
 from monitor.settings import EngineSettings
 from monitor.understand.engine import Engine
 from monitor.understand.reader import Reader
-from monitor.understand.toward import REACH, aimed
+from monitor.understand.toward import MARKERS, REACH, aimed, mentions
 from tests.unit.models import WORDS, make_bundle, make_encoder, make_toward_bundle
 
 WATCHED = """
@@ -174,3 +174,37 @@ def test_two_texts_that_differ_far_from_the_target_are_marked_alike() -> None:
     filler = "Markets were quiet. " * 40
     one, other = (f"Acme wins an order. {filler}{end}" for end in ("Bolt soars", "Bolt sinks"))
     assert aimed(one, [(0, 4, "ACM")], "ACM", "en") == aimed(other, [(0, 4, "ACM")], "ACM", "en")
+
+
+PIECES = st.one_of(
+    st.sampled_from(["Acme", "Bolt", "Crane", "Bolt Freight", "艾克米", "闪电"]),
+    st.text(alphabet="abcxyz", min_size=1, max_size=9),
+    st.text(alphabet="下跌上涨公司", min_size=1, max_size=40),
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(PIECES, min_size=40, max_size=160), st.sampled_from(["en", "zh"]), st.sampled_from([" ", "，", ""]))
+def test_no_marker_and_no_word_is_shown_in_part(pieces: list[str], lang: str, between: str) -> None:
+    text = between.join(pieces)
+    spans = mentions(text, ["Acme", "Bolt Freight", "Bolt", "Crane", "艾克米", "闪电"])
+    this, another = MARKERS[lang]
+    for target in {symbol for _, _, symbol in spans}:
+        shown = aimed(text, spans, target, lang)
+        assert this in shown
+        rest = shown.replace(this, " ").replace(another, " ")
+        assert not set(rest) & set("[]［］"), "a marker is cut"
+        if between == " ":
+            words = {*text.split(), "…"}
+            assert {word for word in rest.split() if word.isascii() or word == "…"} <= words, "a word is cut"
+
+
+def test_long_text_is_cut_at_blanks_and_beside_markers() -> None:
+    far = "x" * 14
+    text = f"{far} Bolt {'y' * (REACH - 5)}Acme{'z' * (REACH - 5)} Bolt {far} {far * 30}"
+    spans = mentions(text, ["Acme", "Bolt"])
+    shown = aimed(text, spans, "Acme", "en")
+    assert shown == f"[another company] {'y' * (REACH - 5)}[this company]{'z' * (REACH - 5)} [another company]"
+    chinese = "下" * 400 + "艾克米" + "跌" * 400
+    shown = aimed(chinese, mentions(chinese, ["艾克米"]), "艾克米", "zh")
+    assert shown == "下" * REACH + "［本公司］" + "跌" * REACH

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from monitor.documents import LABELS
 from monitor.understand.topics import Taxonomy
 from training.evaluation.mistakes import CARD_SHOWN, shortened
+from training.evaluation.summary import nested_note
 
 WEAK_SHOWN = 12
 
@@ -61,15 +62,18 @@ def _overview(files: Mapping[str, Mapping[str, Any]]) -> list[str]:
         if "topics" in report and report["topics"]["accuracy"] is not None:
             part = report["topics"]
             count = part["texts"]
-            row(name, "likeliest topic", count, part["accuracy"], part["macro_f1_of_likeliest"], "", None)
-            other = f"micro-F1 {part['micro_f1']:.4f}"
-            row(name, "topics by threshold", count, None, part["macro_f1"], other, part["ece"])
+            sure = part["ece_of_likeliest"]
+            row(name, "likeliest topic", count, part["accuracy"], part["macro_f1_of_likeliest"], "", sure)
+            other = (
+                f"micro-F1 {part['micro_f1']:.4f}; calibration error over each text with each topic {part['ece']:.4f}"
+            )
+            row(name, "topics by threshold", count, None, part["macro_f1"], other, None)
         if "negative" in report:
             part = report["negative"]
             row(name, "negative or not", part["texts"], part["accuracy"], None, f"F1 {part['f1']:.4f}", None)
         for task, title in (("toward", "sentiment toward an entity"), ("toward_bad", "bad for an entity or not")):
             for part, where in _with_disagreeing(report.get(task)):
-                other = f"F1 {part['f1']:.4f}" if task == "toward_bad" else ""
+                other = f"F1 {part['f1']:.4f}{nested_note(part)}" if task == "toward_bad" else ""
                 row(name, title + where, part["pairs"], part["accuracy"], part.get("macro_f1"), other, part.get("ece"))
     return [*found, ""]
 
@@ -163,6 +167,17 @@ def _bias(rows: list[Mapping[str, Any]]) -> list[str]:
             f"{row['largest_movement']:.4f} | {row['flips']:.2%} | {'yes' if row['passes'] else '**no**'} | {lifts} |"
         )
     return [*found, ""]
+
+
+def out_of_bounds(rows: Iterable[Mapping[str, Any]]) -> list[str]:
+    """A line for every group of words whose swaps move the model more than the bounds allow."""
+    return [
+        f"Bias out of bounds, {plain(row['group'])} ({row['lang']}): another word moves the score by "
+        f"{row['mean_movement']:.4f} on average (bound {row['bounds']['mean_movement']:g}) and changes the answer in "
+        f"{row['flips']:.2%} of {row['swaps']:,} swaps (bound {row['bounds']['flips']:.0%})."
+        for row in rows
+        if not row["passes"]
+    ]
 
 
 def _speed(row: Mapping[str, Any] | None) -> list[str]:

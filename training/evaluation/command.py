@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from monitor.errors import InputError
-
-if TYPE_CHECKING:
-    from monitor.understand.bundle import Bundle
+from monitor.settings import load
 
 
 @click.command()
@@ -19,9 +16,9 @@ if TYPE_CHECKING:
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
     "--against",
-    type=click.Path(path_type=Path),
-    metavar="BUNDLE",
-    help="The champion: both are asked about the same texts, and a verdict says whether BUNDLE is worse.",
+    metavar="OTHER",
+    help="Both are asked about the same texts, and a verdict says whether BUNDLE is worse. OTHER is a folder, en or "
+    "zh, NAME@VERSION of the registry, or `champion`: who reads the languages of BUNDLE now.",
 )
 @click.option("--report", type=click.Path(path_type=Path, dir_okay=False), help="Write an HTML page with plots here.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of lines for people.")
@@ -43,7 +40,7 @@ if TYPE_CHECKING:
 def evaluate(
     bundle: Path,
     files: tuple[Path, ...],
-    against: Path | None,
+    against: str | None,
     report: Path | None,
     as_json: bool,
     quick: bool,
@@ -63,7 +60,7 @@ def evaluate(
 
     \b
     bellwether evaluate en tests.jsonl
-    bellwether evaluate models/new tests.jsonl --against en --report new.html
+    bellwether evaluate models/new tests.jsonl --against champion --report new.html
 
     The exit status is 0 however good or bad the model is.
     """
@@ -73,6 +70,7 @@ def evaluate(
     from training.evaluation.examination import Scope, examine
     from training.evaluation.judged import among_their_own
     from training.evaluation.pairs import PAIRS
+    from training.evaluation.rival import load_named, load_rival
     from training.evaluation.summary import lines
 
     if report is not None and not report.absolute().parent.is_dir():
@@ -81,10 +79,10 @@ def evaluate(
     examples = {str(file): read_examples(file) for file in files}
     if file_topics:
         examples = {name: among_their_own(rows) for name, rows in examples.items()}
-    loaded = _load(bundle)
-    if card and not _writable(loaded.folder):
-        raise InputError(f"{loaded.folder}: cannot be written to; leave --card away")
-    champion = None if against is None else _load(against)
+    loaded = load_named(str(bundle))
+    if card:
+        _check_writable(loaded.folder)
+    champion = None if against is None else load_rival(against, loaded.manifest.languages, load().settings)
     scope = Scope(pairs or PAIRS, quick)
     found = examine(loaded, examples, taxonomy, Watchlist.load(watchlist), scope=scope, against=champion)
     if report is not None:
@@ -102,19 +100,20 @@ def evaluate(
     click.echo(json.dumps(found, ensure_ascii=False, indent=1) if as_json else "\n".join(lines(found)))
 
 
-def _load(folder: Path) -> Bundle:
-    from monitor.understand.bundle import SHIPPED, load_bundle
-
-    shipped = {path.name: path for path in SHIPPED}
-    return load_bundle(folder if folder.exists() else shipped.get(str(folder), folder))
-
-
 def _name(file: Path, files: tuple[Path, ...]) -> str:
     """A file's name; its path where two files have the same name."""
     return file.name if sum(other.name == file.name for other in files) == 1 else str(file)
 
 
-def _writable(folder: Path) -> bool:
+def _check_writable(folder: Path) -> None:
     import os
 
-    return os.access(folder, os.W_OK)
+    from monitor.champions import registry_folder
+
+    if folder.resolve().is_relative_to(registry_folder(load().settings).resolve()):
+        raise InputError(
+            f"{folder} belongs to the registry, whose models never change; write the card before "
+            "`bellwether models register`, or leave --card away"
+        )
+    if not os.access(folder, os.W_OK):
+        raise InputError(f"{folder}: cannot be written to; leave --card away")

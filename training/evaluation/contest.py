@@ -46,6 +46,11 @@ class Contest:
     micro_f1: Mapping[str, Difference] = field(default_factory=dict)
     slices: Sequence[SliceComparison] = ()
 
+    @property
+    def answers(self) -> dict[str, int]:
+        """Task → how many answers were compared; tasks that no label is for are not there."""
+        return {task: found.texts for task, found in self.tasks.items()}
+
 
 def contest(
     files: Mapping[str, Sequence[Example]],
@@ -66,11 +71,12 @@ def contest(
     tasks, parts = {}, []
     for task, before in old.items():
         after = new[task]
-        tasks[task] = compare(before.said, after.said, before.truth)
+        tasks[task] = compare(before.said, after.said, before.truth, rows=before.rows)
         for (by, name), inside in where.items():
             chosen = inside[before.rows]
             if 0 < chosen.sum() < len(before):
-                found = compare(before.said[chosen], after.said[chosen], before.truth[chosen], with_f1=False)
+                part, other = before.only(chosen), after.only(chosen)
+                found = compare(part.said, other.said, part.truth, rows=part.rows, with_f1=False)
                 parts.append(SliceComparison(by, name, task, found))
     micro = {}
     if "topics" in old:

@@ -6,11 +6,13 @@ All that has to be asked is gathered first and asked once; then everything is me
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from monitor.errors import BundleError
 from monitor.progress import progress
 from monitor.understand.bundle import Bundle
 from monitor.understand.companies import Watchlist
@@ -24,6 +26,8 @@ from training.evaluation.mistakes import mistakes
 from training.evaluation.slices import members, slice_reports
 from training.evaluation.speed import speed_report
 from training.evaluation.verdict import verdict
+
+log = logging.getLogger(__name__)
 
 FORMAT = 1
 QUICK_TEXTS, QUICK_WORDS = 100, 6
@@ -56,10 +60,12 @@ def examine(
     """Everything `bellwether evaluate` tells, as one tree; docs/training.md describes its keys.
 
     Args:
-        files: name → its examples.
+        files: name → its examples. Those marked for an entity are left out: the text they were made of is asked about
+            its entities itself.
         against: the champion, asked the same texts of the files.
     """
     scope = scope or Scope()
+    files = {name: [example for example in rows if example.target is None] for name, rows in files.items()}
     everything = [example for rows in files.values() for example in rows]
     languages = bundle.manifest.languages
     asked = languages if scope.pairs is not None else ()
@@ -107,7 +113,10 @@ def examine(
     if rival is not None:
         found["against"] = _told(contest(files, rival, answers, taxonomy, watchlist))
     if scope.speed and not scope.quick:
-        found["speed"] = speed_report(bundle.folder, [example.text for example in everything])
+        try:
+            found["speed"] = speed_report(bundle.folder, [example.text for example in everything])
+        except BundleError as error:
+            log.warning("%s", error)  # everything else is measured by now and must not be lost
     return found
 
 

@@ -20,6 +20,8 @@ from training.evaluation.measures import macro_f1, one_hot
 from training.evaluation.toward import pairs, said_bad
 
 YES_NO = ("not negative", "negative")
+NOTHING = "nothing"
+"""What a model answers that was taught none of the topics a text was asked about; never right."""
 
 
 @dataclass(frozen=True)
@@ -98,14 +100,15 @@ def _topics(answers: Answers, examples: Sequence[Example], taxonomy: Taxonomy, t
     labels = read_topics(examples, taxonomy, topics)
     rows = labels.rows[labels.truth.any(1)]
     truth, asked = labels.truth[labels.truth.any(1)], labels.asked[labels.truth.any(1)]
-    probability = np.full((len(rows), len(topics)), -1.0)
+    probability = np.full((len(rows), len(topics) + 1), -1.0)
+    probability[:, -1] = -0.5  # nothing: likelier than what was not taught or not asked
     given = answers.topics([examples[row].text for row in rows])
     place = {topic: index for index, topic in enumerate(answers.manifest.topics)}
     for index, topic in enumerate(topics):
         if topic in place:
-            probability[:, index] = given[:, place[topic]]
-    said = np.where(asked, probability, -2.0).argmax(1) if len(rows) else np.empty(0, np.int64)
-    return Judged(tuple(topics), rows, said.astype(np.int64), truth)
+            probability[:, index] = np.where(asked[:, index], given[:, place[topic]], -1.0)
+    never = np.zeros((len(rows), 1), bool)
+    return Judged((*topics, NOTHING), rows, probability.argmax(1), np.concatenate([truth, never], 1))
 
 
 def _toward(answers: Answers, examples: Sequence[Example]) -> Mapping[str, Judged]:

@@ -77,8 +77,10 @@ def _topics(answers: Answers, examples: Sequence[Example], taxonomy: Taxonomy) -
     texts = [examples[row].text for row in labels.rows]
     probability = np.where(labels.asked, answers.topics(texts), -1.0)
     for row, text, truth, sure in zip(labels.rows.tolist(), texts, labels.truth, probability, strict=True):
+        if not truth.any():
+            continue
         likely = int(sure.argmax())
-        if truth.any() and not truth[likely]:
+        if not truth[likely]:
             meant = ", ".join(order[place] for place in np.flatnonzero(truth))
             yield Mistake(row, "topics", text, meant, order[likely], float(sure[likely]))
 

@@ -181,12 +181,12 @@ def against_section(part: Mapping[str, Any]) -> str:
     ]
     head = ["task", "answers", "champion", "candidate", "only champion right", "only candidate right"]
     bad = "" if judged["passes"] else " bad"
+    said = "May be promoted" if judged["passes"] else "Is worse" if judged["worse"] else "Not compared"
     return (
-        f'<p class="verdict{bad}"><span class="badge{bad}">'
-        f"{'May be promoted' if judged['passes'] else 'Is worse'}</span>: {escape(judged['reason'])}.</p>"
-        "<h3>Accuracy (exact McNemar)</h3>"
+        f'<p class="verdict{bad}"><span class="badge{bad}">{said}</span>: {escape(judged["reason"])}.</p>'
+        "<h3>Accuracy (exact McNemar; the answers about one text are flipped together)</h3>"
         + table([*head, "p of worse", "p of different"], rows)
-        + "<h3>F1, candidate − champion (paired bootstrap)</h3>"
+        + "<h3>F1, candidate − champion (paired bootstrap over texts)</h3>"
         + panels(("", differences(gaps, title="difference of F1 with its interval")))
         + details("Slices", ["task", "slice", "answers", "champion", "candidate", "p of worse"], slices)
     )

@@ -19,6 +19,7 @@ from training.evaluation.probes import (
     robustness_section,
     speed_section,
 )
+from training.evaluation.summary import nested_note
 
 _FEW = 10
 """Slices with fewer answers are left out of the pictures."""
@@ -68,7 +69,7 @@ def _overview(files: Mapping[str, Mapping[str, Any]]) -> str:
             f1 = part.get("macro_f1_of_likeliest", part.get("macro_f1"))
             other = f"micro-F1 {part['micro_f1']:.4f}" if "micro_f1" in part else ""
             if "f1" in part:
-                other = f"F1 {part['f1']:.4f}"
+                other = f"F1 {part['f1']:.4f}" + (nested_note(part) if task == "toward_bad" else "")
             if part.get("bad_against_good") is not None:
                 other = f"bad against good {part['bad_against_good']:.4f}"
             ece = part.get("ece_of_likeliest", part.get("ece"))
@@ -92,6 +93,8 @@ def _file(report: Mapping[str, Any], taxonomy: Taxonomy) -> str:
         else:
             told = [("accuracy", part["accuracy"]), ("precision", part["precision"]), ("recall", part["recall"])]
             parts.append(numbers([*told, ("F1", part["f1"])]) + _disagreeing(part))
+            note = nested_note(part).removeprefix("; ") if task == "toward_bad" else ""
+            parts.append(f'<p class="soft">{note}.</p>' if note else "")
     parts.append(_slices(report["slices"], {task: _accuracy(report[task]) for task in TASKS if task in report}))
     if report["mistakes"]:
         rows = [[r["text"], r["is"], r["said"], r["probability"]] for r in report["mistakes"]]

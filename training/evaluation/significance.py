@@ -1,4 +1,8 @@
-"""Whether one model's answers are better than another's on the same texts, or whether it may be chance."""
+"""Whether one model's answers are better than another's on the same texts, or whether it may be chance.
+
+The unit of chance is the text: what a model says of several entities of one text goes wrong together, so these answers
+are never counted as so many independent ones.
+"""
 
 from __future__ import annotations
 
@@ -33,9 +37,10 @@ class Comparison:
     """Two models on the same texts.
 
     Attributes:
+        texts: how many answers were compared; (text, entity) pairs where the task is about these.
         champion, candidate: accuracy.
-        only_champion, only_candidate: texts that this one alone has right.
-        p_worse: one-sided exact McNemar; small when the candidate is worse and it is not chance.
+        only_champion, only_candidate: answers that this one alone has right.
+        p_worse: one-sided exact test, see `compare`; small when the candidate is worse and it is not chance.
         p_differs: the same, two-sided.
         macro_f1: None where it was not asked for.
     """
@@ -55,19 +60,21 @@ def compare(
     candidate: NDArray[np.int64],
     truth: NDArray[np.int64] | NDArray[np.bool_],
     *,
+    rows: NDArray[np.int64] | None = None,
     with_f1: bool = True,
 ) -> Comparison:
     """Compare two models' answers to the same texts.
 
     Args:
-        champion, candidate: (texts,), the class each said.
-        truth: (texts,), the right class, or (texts, classes), the answers that would be right.
+        champion, candidate: (answers,), the class each said.
+        truth: (answers,), the right class, or (answers, classes), the answers that would be right.
+        rows: (answers,), the text each answer is about; None: a text of its own.
         with_f1: bootstrap the macro-F1 too.
 
-    Source: McNemar 1947 in its exact form (binomial test on the texts that one of the two has right).
+    Accuracy is tested by flipping, text by text, which model gave which answers (Fisher 1935, "The Design of
+    Experiments", section 21), all flips counted. With one answer a text this is the exact test of McNemar 1947, the
+    binomial test on the texts that one of the two has right.
     """
-    from scipy.stats import binom
-
     if truth.ndim == 1:
         classes = int(max(truth.max(initial=0), champion.max(initial=0), candidate.max(initial=0))) + 1
         table: NDArray[np.bool_] = truth[:, None] == np.arange(classes)
@@ -75,19 +82,33 @@ def compare(
         table = truth.astype(bool)
     every = np.arange(len(table))
     old, new = table[every, champion], table[every, candidate]
-    lost, won = int((old & ~new).sum()), int((new & ~old).sum())
-    worse = float(binom.sf(lost - 1, lost + won, 0.5))
-    better = float(binom.sf(won - 1, lost + won, 0.5))
+    texts = every if rows is None else np.unique(rows, return_inverse=True)[1]
+    lost = np.bincount(texts, weights=old & ~new).astype(np.int64)
+    won = np.bincount(texts, weights=new & ~old).astype(np.int64)
+    worse, better = _flipped(lost - won), _flipped(won - lost)
     return Comparison(
         texts=len(table),
         champion=float(old.mean()),
         candidate=float(new.mean()),
-        only_champion=lost,
-        only_candidate=won,
+        only_champion=int(lost.sum()),
+        only_candidate=int(won.sum()),
         p_worse=worse,
         p_differs=min(1.0, 2 * min(worse, better)),
-        macro_f1=_macro_f1(champion, candidate, table) if with_f1 else None,
+        macro_f1=_macro_f1(champion, candidate, table, texts) if with_f1 else None,
     )
+
+
+def _flipped(lost: NDArray[np.int64]) -> float:
+    """The chance that (texts,) net losses sum up to as much when each may as well have been a gain."""
+    from scipy.stats import binom
+
+    # The sum grows with the losses that stay losses; of texts with equal losses their number is binomial.
+    chance = np.ones(1)
+    for size, count in zip(*np.unique(np.abs(lost[lost != 0]), return_counts=True), strict=True):
+        spread = np.zeros(size * count + 1)
+        spread[::size] = binom.pmf(np.arange(count + 1), count, 0.5)
+        chance = np.convolve(chance, spread)
+    return min(1.0, float(chance[lost[lost > 0].sum() :].sum()))
 
 
 def compare_micro_f1(champion: NDArray[np.bool_], candidate: NDArray[np.bool_], truth: NDArray[np.bool_]) -> Difference:
@@ -106,14 +127,26 @@ def compare_micro_f1(champion: NDArray[np.bool_], candidate: NDArray[np.bool_], 
     return _bootstrapped(times, scores)
 
 
-def _macro_f1(champion: NDArray[np.int64], candidate: NDArray[np.int64], truth: NDArray[np.bool_]) -> Difference:
-    # What a resample is worth depends only on how often it holds each kind of text: same truth, same two answers.
+def _macro_f1(
+    champion: NDArray[np.int64], candidate: NDArray[np.int64], truth: NDArray[np.bool_], texts: NDArray[np.int64]
+) -> Difference:
+    """The macro-F1 of two models' answers; whole texts are drawn, each with all its answers.
+
+    Source: Field and Welsh 2007, "Bootstrapping clustered data".
+    """
+    # What a resample is worth depends only on how often it holds each kind of answer: same truth, same two answers.
     kinds = np.concatenate([champion[:, None], candidate[:, None], truth.astype(np.int64)], 1)
-    cells, times = np.unique(kinds, axis=0, return_counts=True)
+    cells, kind, times = np.unique(kinds, axis=0, return_inverse=True, return_counts=True)
+    held = None
+    if texts.max() + 1 < len(texts):
+        answers = np.zeros((texts.max() + 1, len(cells)), np.int64)
+        np.add.at(answers, (texts, kind.reshape(-1)), 1)
+        held, times = np.unique(answers, axis=0, return_counts=True)
     present = np.flatnonzero(truth.any(0))
     meant = cells[:, 2:][:, present].astype(float)
 
     def scores(weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        weights = weights if held is None else weights @ held
         found = []
         for place in (0, 1):
             said = (cells[:, place, None] == present).astype(float)
@@ -128,7 +161,7 @@ def _macro_f1(champion: NDArray[np.int64], candidate: NDArray[np.int64], truth: 
 
 
 def _bootstrapped(times: NDArray[np.int64], scores: Callable[[NDArray[np.float64]], NDArray[np.float64]]) -> Difference:
-    """Difference of two scores; `scores` maps (resamples, kinds) weights to (resamples, 2)."""
+    """Difference of two scores; `scores` maps (resamples, kinds of text) weights to (resamples, 2)."""
     count = int(times.sum())
     observed = scores(times[None, :].astype(float))[0]
     drawn = np.random.default_rng(SEED).multinomial(count, times / count, size=RESAMPLES).astype(float)

@@ -29,12 +29,12 @@ def speed_report(folder: Path, texts: Sequence[str]) -> dict[str, Any]:
     `cores` (those the process may use).
 
     Raises:
-        BundleError: the process failed.
+        BundleError: the process failed, or could not be started.
     """
     given = "\n".join(json.dumps(text) for text in texts[:ENOUGH])
     try:
         done = subprocess.run(  # noqa: S603 - our own module, no shell
-            [sys.executable, "-m", "training.evaluation.speed", str(folder)],
+            [sys.executable, "-m", "training.evaluation.speed", str(folder.absolute())],
             input=given,
             capture_output=True,
             text=True,
@@ -44,10 +44,15 @@ def speed_report(folder: Path, texts: Sequence[str]) -> dict[str, Any]:
         )
     except subprocess.TimeoutExpired:
         raise BundleError(f"{folder}: its speed could not be measured in {LONGEST:.0f} s; use --quick") from None
+    except OSError as error:
+        raise BundleError(f"{folder}: its speed could not be measured: {error.strerror}") from None
     if done.returncode != 0:
         last = done.stderr.strip().splitlines()[-1:] or ["no reason given"]
         raise BundleError(f"{folder}: its speed could not be measured: {last[0]}")
-    found: dict[str, Any] = json.loads(done.stdout)
+    try:
+        found: dict[str, Any] = json.loads(done.stdout)
+    except ValueError:
+        raise BundleError(f"{folder}: its speed could not be measured: {done.stdout[:200]!r}") from None
     return found
 
 

@@ -123,6 +123,12 @@ def _against_lines(held: Mapping[str, Any]) -> list[str]:
     return [*found, f"  {held['verdict']['reason']}"]
 
 
+def nested_note(part: Mapping[str, Any]) -> str:
+    """What is added to a figure of `toward_bad`: how many of its pairs no bundle was asked about; "" for none."""
+    count = part["nested"]
+    return f"; {count:,} of the pairs stand only within a longer name and count as not bad" if count else ""
+
+
 def report_lines(file: object, report: Mapping[str, Any]) -> list[str]:
     """A file's report as lines for people."""
     found = [f"{file}: {report['texts']} texts"]
@@ -146,11 +152,13 @@ def report_lines(file: object, report: Mapping[str, Any]) -> list[str]:
         part = report["toward_bad"]
         found.append(
             f"  bad for the entity, {part['pairs']} pairs: accuracy {part['accuracy']:.4f}, F1 {part['f1']:.4f}"
+            + nested_note(part)
         )
         if part["disagreeing"] is not None:
             few = part["disagreeing"]
             found.append(
                 f"    where entities disagree, {few['pairs']} pairs: accuracy {few['accuracy']:.4f}, F1 {few['f1']:.4f}"
+                + nested_note(few)
             )
     weak = [row for row in report.get("slices", ()) if row["weak"]]
     if weak:
@@ -180,7 +188,8 @@ def _topic_lines(part: Mapping[str, Any]) -> list[str]:
         found.append(
             f"  topics: likeliest right {part['accuracy']:.4f} (macro-F1 {part['macro_f1_of_likeliest']:.4f}), "
             f"by threshold micro-F1 {part['micro_f1']:.4f}, macro-F1 {part['macro_f1']:.4f}, "
-            f"ECE {part['ece']:.4f}, {part['without_topic']:.1%} of the texts without one"
+            f"ECE of the likeliest {part['ece_of_likeliest']:.4f}, over each text with each topic {part['ece']:.4f}, "
+            f"{part['without_topic']:.1%} of the texts without one"
         )
     found += _class_lines(part["classes"])
     if part["not_taught"]:

@@ -105,28 +105,28 @@ def topics_report(answers: Answers, examples: Sequence[Example], taxonomy: Taxon
     reached = passed(answers.manifest, probability)
     said = reached & asked
     some = truth.any(1)
-    likely = np.where(asked, probability, -1.0).argmax(1)
-    hits = truth[np.arange(len(truth)), likely]
-    sure = probability[np.arange(len(truth)), likely]
+    right, given = truth[some], np.where(asked, probability, -1.0)[some]
+    likely = given.argmax(1) if len(given) else np.empty(0, np.int64)  # a bundle without topics leaves no text
+    hits, sure = (table[np.arange(len(likely)), likely] for table in (right, given))
     classes = {topic: counts(said[:, index], truth[:, index]) for index, topic in enumerate(order)}
     present = [topic for index, topic in enumerate(order) if truth[:, index].any()]
     cells, cell_truth = probability[asked], truth[asked]
     return {
         "texts": len(labels.rows),
-        "accuracy": float(hits[some].mean()) if some.any() else None,
-        "macro_f1_of_likeliest": macro_f1(likely[some], truth[some]) if some.any() else None,
+        "accuracy": float(hits.mean()) if some.any() else None,
+        "macro_f1_of_likeliest": macro_f1(likely, right) if some.any() else None,
         "micro_f1": micro_f1(said, truth),
         "micro_f1_all_labels": micro_f1(said, truth, missed=sum(labels.unknown.values())),
         "macro_f1": float(np.mean([classes[topic]["f1"] for topic in present])) if present else None,
         "ece": expected_calibration_error(cells, cell_truth) if len(cells) else None,
         "adaptive_ece": adaptive_calibration_error(cells, cell_truth) if len(cells) else None,
-        "ece_of_likeliest": expected_calibration_error(sure[some], hits[some]) if some.any() else None,
+        "ece_of_likeliest": expected_calibration_error(sure, hits) if some.any() else None,
         "brier": float(((cells - cell_truth) ** 2).mean()) if len(cells) else None,
         "without_topic": float((~reached.any(1)).mean()),
         "classes": classes,
         "not_taught": dict(labels.unknown),
         "not_asked": int((reached & ~asked).sum()),
-        "reliability": reliability(sure[some], hits[some]),
+        "reliability": reliability(sure, hits),
     }
 
 
@@ -149,11 +149,16 @@ def toward_report(answers: Answers, named: Sequence[Pair]) -> dict[str, Any]:
 
 
 def toward_bad_report(answers: Answers, named: Sequence[Pair]) -> dict[str, Any]:
-    """Bad for the entity or not, over (text, entity) pairs, and over those of texts bad for some only."""
+    """Bad for the entity or not, over (text, entity) pairs, and over those of texts bad for some only.
+
+    `nested` counts the pairs that are answered without asking the bundle, see `said_bad`.
+    """
 
     def measured(chosen: Sequence[Pair]) -> dict[str, Any]:
         found = yes_or_no(said_bad(answers, chosen), np.array([pair.label for pair in chosen], bool))
-        return {"pairs": found.pop("texts"), "texts": len({pair.row for pair in chosen}), **found}
+        nested = sum(not pair.mentioned for pair in chosen)
+        texts = len({pair.row for pair in chosen})
+        return {"pairs": found.pop("texts"), "texts": texts, "nested": nested, **found}
 
     disagreeing = [pair for pair in named if pair.disagrees]
     return {**measured(named), "disagreeing": measured(disagreeing) if disagreeing else None}

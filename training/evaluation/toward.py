@@ -2,6 +2,10 @@
 
 As in the service: a text that names several entities is marked for each of them, if the bundle was taught such texts;
 else the sentiment of the whole text is what is said of everyone in it.
+
+Where it is only known whether a text is bad for an entity, one that stands only within the longer name of another
+("Acme" in "Acme Bank") is answered "not bad" whatever the bundle is like, as the service says nothing of it. Reports
+count these pairs (`nested`) beside their figures: the more there are, the less the figure tells of the bundle.
 """
 
 from __future__ import annotations

@@ -1,17 +1,19 @@
 """The verdict: may this candidate take the champion's place?
 
-It may not when it is significantly worse on all texts together or on any large slice of them. "Significantly worse"
-is a lower number whose one-sided p value is under SIGNIFICANT. Over all texts of a task these are accuracy (exact
-McNemar), macro-F1 and, for topics, micro-F1 (paired bootstrap); on slices it is accuracy, with p values corrected for
-the number of slices (Holm). A slice is large from LARGE texts on.
+It may not when it is significantly worse on all texts together or on any large slice of them, or when there is nothing
+to compare the two on. "Significantly worse" is a lower number whose one-sided p value is under SIGNIFICANT. Over all
+texts of a task these are accuracy (exact McNemar), macro-F1 and, for topics, micro-F1 (paired bootstrap); on slices it
+is accuracy. P values are corrected for the number of comparisons over all texts, and for the number of slices (Holm).
+A slice is large from LARGE answers on.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from training.evaluation.contest import Contest
-from training.evaluation.significance import holm
+from training.evaluation.significance import Comparison, Difference, holm
 
 SIGNIFICANT = 0.05
 LARGE = 200
@@ -19,12 +21,12 @@ LARGE = 200
 
 @dataclass(frozen=True)
 class Finding:
-    """One respect in which the candidate is significantly worse.
+    """One respect in which two models were compared; in a verdict, one in which the candidate is significantly worse.
 
     Attributes:
         what: task, measure and slice in words.
         texts: how many answers that was measured on.
-        p: one-sided; for slices corrected for their number.
+        p: one-sided, corrected for the number of comparisons over all texts or of large slices.
     """
 
     what: str
@@ -44,17 +46,19 @@ class Verdict:
     """What speaks against a candidate.
 
     Attributes:
-        worse: everything found; empty when the candidate may be promoted.
+        worse: everything found.
         tested: comparisons over all texts, and over large slices.
+        answers: task → how many answers were compared.
     """
 
     worse: tuple[Finding, ...]
     tested: tuple[int, int]
+    answers: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def passes(self) -> bool:
-        """Whether nothing speaks against the candidate."""
-        return not self.worse
+        """Whether the two were compared and nothing speaks against the candidate."""
+        return self.tested[0] > 0 and not self.worse
 
     @property
     def reason(self) -> str:
@@ -62,27 +66,36 @@ class Verdict:
         if self.worse:
             return "significantly worse: " + "; ".join(map(str, self.worse))
         whole, slices = self.tested
+        if not whole:
+            return "not compared: no text has a label that both could be measured on"
         return f"not significantly worse in {whole} comparisons over all texts and {slices} over large slices"
 
 
 def verdict(contest: Contest) -> Verdict:
     """Judge a contest between champion and candidate."""
-    worse, whole = [], 0
+    whole = []
     for task, found in contest.tasks.items():
-        name = task.replace("_", " ")
-        whole += 1
-        if found.candidate < found.champion and found.p_worse < SIGNIFICANT:
-            worse.append(Finding(f"{name}, accuracy", found.texts, found.champion, found.candidate, found.p_worse))
-        for measure, gap in (("macro-F1", found.macro_f1), ("micro-F1", contest.micro_f1.get(task))):
-            if gap is None:
-                continue
-            whole += 1
-            if gap.candidate < gap.champion and gap.p_worse < SIGNIFICANT:
-                worse.append(Finding(f"{name}, {measure}", found.texts, gap.champion, gap.candidate, gap.p_worse))
-    large = [part for part in contest.slices if part.comparison.texts >= LARGE]
-    for part, p in zip(large, holm([part.comparison.p_worse for part in large]), strict=True):
+        measures: dict[str, Comparison | Difference | None] = {
+            "accuracy": found,
+            "macro-F1": found.macro_f1,
+            "micro-F1": contest.micro_f1.get(task),
+        }
+        for measure, gap in measures.items():
+            if gap is not None:
+                what = f"{task.replace('_', ' ')}, {measure}"
+                whole.append(Finding(what, found.texts, gap.champion, gap.candidate, gap.p_worse))
+    large = []
+    for part in contest.slices:
         found = part.comparison
-        if found.candidate < found.champion and p < SIGNIFICANT:
+        if found.texts >= LARGE:
             what = f"{part.task.replace('_', ' ')}, accuracy on {part.by} {part.name}"
-            worse.append(Finding(what, found.texts, found.champion, found.candidate, p))
-    return Verdict(tuple(worse), (whole, len(large)))
+            large.append(Finding(what, found.texts, found.champion, found.candidate, found.p_worse))
+    worse = (*_worse(whole), *_worse(large))
+    return Verdict(worse, (len(whole), len(large)), contest.answers)
+
+
+def _worse(compared: Sequence[Finding]) -> Iterator[Finding]:
+    """Those in which the candidate is significantly worse, their p values corrected for the number of all."""
+    for finding, p in zip(compared, holm([finding.p for finding in compared]), strict=True):
+        if finding.candidate < finding.champion and p < SIGNIFICANT:
+            yield replace(finding, p=p)

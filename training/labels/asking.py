@@ -98,6 +98,7 @@ def row(one: Chosen) -> dict[str, Any]:
         "source": document.source,
         "id": document.id,
         "published_at": document.published_at.isoformat(),
+        "kind": document.kind,
         "companies": list(document.companies),
         "reason": one.reason,
         "why": one.why,
@@ -130,7 +131,8 @@ def _task(one: Chosen) -> Task:
         score=max(document.negative, document.neutral, document.positive),
     )
     data = {"lang": document.lang, "source": document.source, "published_at": document.published_at.isoformat()}
-    return Task(str(document.key), document.body, data | {"why": one.why}, guess=guess)
+    data |= {"kind": document.kind, "why": one.why}
+    return Task(str(document.key), document.body, data, guess=guess)
 
 
 def _show(chosen: Sequence[Chosen]) -> None:

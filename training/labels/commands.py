@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -57,7 +58,7 @@ def export(
     FILE ends in .jsonl, .csv or .parquet (.jsonl and .csv may be .gz or .zst); with --format label-studio or argilla
     it is a JSON array those tools take in, with everybody's answers. Otherwise a document has one row with what most
     say; where nobody has the majority that is left out, and told. A row has text, lang, sentiment, topics,
-    entity_sentiment (toward each company, by its name in the text), published_at, key and actors.
+    entity_sentiment (toward each company, by its name in the text), published_at, kind, key and actors.
     """
     from datetime import UTC
 
@@ -70,7 +71,7 @@ def export(
     settings = load().settings
     format = format_of(file, format_)
     watchlist = Watchlist.load(settings.engine.watchlist)
-    with open_record(settings, name).transaction() as connection:
+    with closing(open_record(settings, name)) as database, database.transaction() as connection:
         given = listed(connection, actor=actor, lang=lang, since=since.replace(tzinfo=UTC) if since else None)
     if not given:
         raise InputError("there are no such labels; give some in the dashboard or with `bellwether labels import`")
@@ -105,7 +106,7 @@ def import_(file: Path, actor: str | None, name: str | None) -> None:
 
     settings = load().settings
     watchlist, taxonomy = Watchlist.load(settings.engine.watchlist), load_taxonomy(settings.engine.topics)
-    with open_record(settings, name).transaction() as connection:
+    with closing(open_record(settings, name)) as database, database.transaction() as connection:
         done = bring_in(connection, file, watchlist, taxonomy, actor or f"import:{file.name}")
     click.echo(
         f"{done.matched + done.kept} texts labelled: {done.matched} in the record, {done.kept} kept by themselves"
@@ -130,7 +131,7 @@ def list_(limit: int, as_json: bool, lang: str, actor: str, name: str | None) ->
     """Show labels, the newest first."""
     from monitor.store.queries.labels import listed
 
-    with open_record(load().settings, name).transaction() as connection:
+    with closing(open_record(load().settings, name)) as database, database.transaction() as connection:
         given = listed(connection, actor=actor, lang=lang, limit=limit)
     for one in given:
         click.echo(json.dumps(_plain(one), ensure_ascii=False) if as_json else _line(one))
@@ -148,6 +149,7 @@ def _plain(one: Given) -> dict[str, Any]:
         "text": one.body,
         "lang": one.lang,
         "published_at": one.published_at.isoformat(),
+        "kind": one.kind,
         "note": one.note,
         "origin": one.origin,
         "labelled_at": one.labelled_at.isoformat(),
@@ -173,7 +175,7 @@ def status(as_json: bool, name: str | None) -> None:
     """
     from monitor.store.queries.labels import listed
 
-    with open_record(load().settings, name).transaction() as connection:
+    with closing(open_record(load().settings, name)) as database, database.transaction() as connection:
         given = list(reversed(listed(connection)))
     report = _report(given)
     if as_json:

@@ -40,6 +40,7 @@ def example(settled: Settled, watchlist: Watchlist) -> Example:
         entities=tuple(entities(settled, watchlist).items()),
         at=None if settled.published_at == UNDATED else settled.published_at,
         origin=f"labels:{settled.key}",
+        kind=settled.kind,
     )
 
 

@@ -188,6 +188,7 @@ def _keep(
                 sentiment=sentiment,
                 topics=chosen,
                 origin=example.origin,
+                kind=example.kind,
             )
     done.matched += stored
     done.kept += not stored

@@ -54,6 +54,8 @@ def row(settled: Settled, watchlist: Watchlist) -> dict[str, Any]:
         found["entity_sentiment"] = dict(named)
     if settled.published_at != UNDATED:
         found["published_at"] = settled.published_at.isoformat()
+    if settled.kind is not None:
+        found["kind"] = settled.kind
     found["actors"] = list(settled.actors)
     return found
 
@@ -67,6 +69,8 @@ def task(settled: Settled, given: Iterable[Given], watchlist: Watchlist) -> Task
     data = {"lang": settled.lang}
     if settled.published_at != UNDATED:
         data["published_at"] = settled.published_at.isoformat()
+    if settled.kind is not None:
+        data["kind"] = settled.kind
     return Task(
         str(settled.key),
         settled.body,

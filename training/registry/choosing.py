@@ -29,14 +29,3 @@ def chosen(connection: Connection, name: str) -> Model:
     near = difflib.get_close_matches(name, [model.model for model in every], n=1, cutoff=0.5)
     hint = f"; did you mean {near[0]}?" if near else "; `bellwether models list` shows them"
     raise InputError(f"the registry has no model {name}{hint}")
-
-
-def lineage_of(connection: Connection, model: Model) -> list[Model]:
-    """The model and those it was taught on from, as far as they are registered."""
-    found = [model]
-    while found[-1].parent is not None:
-        parent = models.find(connection, found[-1].parent)
-        if parent is None or parent in found:
-            break
-        found.append(parent)
-    return found

@@ -97,7 +97,7 @@ def register(folder: Path, actor: str | None, as_json: bool) -> None:
 
     settings = load().settings
     with closing(open_record(settings, None)) as database:
-        model = add(database, settings, folder, actor or _user())
+        model = add(database, settings, folder, actor or this_user())
     if as_json:
         _print(model_row(model))
     else:
@@ -112,7 +112,7 @@ def register(folder: Path, actor: str | None, as_json: bool) -> None:
     "--exam",
     multiple=True,
     type=click.Path(path_type=Path),
-    help="Labelled file that nobody was taught (repeatable); default: engine.exam, else those of the last promotion.",
+    help="Labelled file that nobody was taught (repeatable); default: engine.exam, else the last promotion's.",
 )
 @click.option("--language", "languages", multiple=True, help="Only this language of the model's (repeatable).")
 @click.option("--force", is_flag=True, help="Promote in spite of the exam; needs --reason.")
@@ -131,8 +131,9 @@ def promote(
     """Make a model the champion of its languages, if it stands the exam.
 
     It and the model that serves now answer the exam. It is refused when it is significantly worse on the whole or on
-    any large slice (kind, length, language, company or not, negation, numbers), when it was taught texts of the exam,
-    or when the exam is too small to tell; --force with a --reason overrules that. Everything is kept, see
+    any large slice (kind, length, language, company or not, negation, numbers), when it lacks topics or sentiment
+    toward companies, when its bias leaves the bounds, when it was taught texts of the exam, or when the exam has
+    changed or too few labels to tell; --force with a --reason overrules that. Everything is kept, see
     `bellwether models show`.
     """
     from training.registry.promoting import promote as put
@@ -144,7 +145,7 @@ def promote(
             database,
             settings,
             name,
-            actor=actor or _user(),
+            actor=actor or this_user(),
             exam=exam,
             languages=languages,
             force=force,
@@ -179,7 +180,7 @@ def rollback(language: str | None, reason: str, actor: str | None, as_json: bool
 
     settings = load().settings
     with closing(open_record(settings, None)) as database:
-        found = back(database, settings, language, actor=actor or _user(), reason=reason)
+        found = back(database, settings, language, actor=actor or this_user(), reason=reason)
     if as_json:
         _print({one: {"from": old, "to": new} for one, (old, new) in found.items()})
         return
@@ -198,7 +199,7 @@ def archive(name: str, reason: str, actor: str | None, as_json: bool) -> None:
     from training.registry.stages import archive as put_aside
 
     with closing(open_record(load().settings, None)) as database:
-        model = put_aside(database, name, actor=actor or _user(), reason=reason)
+        model = put_aside(database, name, actor=actor or this_user(), reason=reason)
     if as_json:
         _print(model_row(model))
     else:
@@ -221,7 +222,7 @@ def shadow(name: str, off: bool, actor: str | None, as_json: bool) -> None:
 
     settings = load().settings
     with closing(open_record(settings, None)) as database:
-        model = set_shadow(database, settings, name, not off, actor=actor or _user())
+        model = set_shadow(database, settings, name, not off, actor=actor or this_user())
     if as_json:
         _print(model_row(model))
     else:
@@ -237,8 +238,9 @@ def shadow(name: str, off: bool, actor: str | None, as_json: bool) -> None:
 def compare(name: str, other: str | None, days: int, limit: int, as_json: bool) -> None:
     """Compare what NAME said in shadow mode with what was said (or with what OTHER said) of the same documents.
 
-    Shows how often they agree, what becomes of each label, how far scores moved, the documents on which they are
-    furthest apart and, where analysts gave labels, which of the two agrees with them more (McNemar's exact test).
+    Shows how often they agree, on whole texts and toward companies, what becomes of each label, how far scores moved,
+    the documents on which they are furthest apart and, where analysts gave labels, which of the two agrees with them
+    more (McNemar's exact test).
     """
     from training.registry.choosing import chosen
     from training.registry.comparing import beside
@@ -279,7 +281,8 @@ def export(name: str, folder: Path, as_json: bool) -> None:
         click.echo(f"{model.model} is in {folder}")
 
 
-def _user() -> str:
+def this_user() -> str:
+    """The user of this machine, by number where the number has no name (as in many containers)."""
     import os
     import pwd
 

@@ -34,6 +34,22 @@ class Backed:
 
 
 @dataclass(frozen=True)
+class Toward:
+    """Two models on what they say toward companies.
+
+    Attributes:
+        pairs: documents with a company that either told apart; the whole text's sentiment stands in for the other's.
+        agreement, kappa, moved, distance: as of whole texts, see `Beside`.
+    """
+
+    pairs: int
+    agreement: float
+    kappa: float | None
+    moved: float
+    distance: float
+
+
+@dataclass(frozen=True)
 class Beside:
     """Two models side by side.
 
@@ -48,6 +64,7 @@ class Beside:
         topics: topic → documents to which both, only the model, only the other gave it.
         furthest: the documents on which they are furthest apart.
         labels: None when no such document has a label.
+        toward: None when neither told companies apart.
     """
 
     model: str
@@ -62,6 +79,7 @@ class Beside:
     topics: Mapping[str, tuple[int, int, int]]
     furthest: Sequence[Differing]
     labels: Backed | None
+    toward: Toward | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -81,9 +99,7 @@ def beside(connection: Connection, model: str, other: str | None, *, since: date
     """
     found = shadows.cells(connection, model, other, since)
     total = sum(cell.documents for cell in found)
-    confusion: dict[str, dict[str, int]] = {label: dict.fromkeys(LABELS, 0) for label in LABELS}
-    for cell in found:
-        confusion[cell.label][cell.other_label] += cell.documents
+    confusion = _confusion(found)
     if not total:
         return Beside(model, {}, 0, None, None, confusion, None, None, None, {}, [], None)
     return Beside(
@@ -99,7 +115,28 @@ def beside(connection: Connection, model: str, other: str | None, *, since: date
         topics=shadows.topics(connection, model, other, since),
         furthest=shadows.furthest(connection, model, other, since, limit),
         labels=_backed(shadows.labelled(connection, model, other, since)),
+        toward=_toward(shadows.toward_cells(connection, model, other, since)),
     )
+
+
+def _toward(found: Sequence[Cell]) -> Toward | None:
+    pairs = sum(cell.documents for cell in found)
+    if not pairs:
+        return None
+    return Toward(
+        pairs=pairs,
+        agreement=_same(found) / pairs,
+        kappa=_kappa(_confusion(found), pairs),
+        moved=sum(cell.moved for cell in found) / pairs,
+        distance=sum(cell.distance for cell in found) / pairs,
+    )
+
+
+def _confusion(found: Sequence[Cell]) -> dict[str, dict[str, int]]:
+    confusion: dict[str, dict[str, int]] = {label: dict.fromkeys(LABELS, 0) for label in LABELS}
+    for cell in found:
+        confusion[cell.label][cell.other_label] += cell.documents
+    return confusion
 
 
 def _same(found: Sequence[Cell]) -> int:

@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from monitor.champions import registry_folder
 from monitor.errors import InputError
 from monitor.settings import Settings
-from monitor.store.queries.models import Model
 from monitor.understand.encoders import sha256
 from monitor.understand.language import detect
 from training.data.examples import Example
 from training.data.reading import read_examples
+from training.registry.ancestry import Ancestor
 from training.registry.taught import hashes, read_taught
 
 if TYPE_CHECKING:
@@ -25,9 +24,6 @@ if TYPE_CHECKING:
     from training.evaluation.answers import Answers
     from training.evaluation.contest import Contest
     from training.evaluation.verdict import Verdict
-
-LEAST = 100
-"""With fewer labelled texts of a language an exam tells nothing: almost no model fails it significantly."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +72,7 @@ def read_exam(files: Sequence[Path], digests: Mapping[str, str] | None = None) -
         if before is not None and before != hashed[path]:
             raise InputError(
                 f"{path} has changed since the last promotion, so its numbers would not compare; "
-                f"put it back, or name the exam anew with --exam"
+                f"put it back, or name another exam with --exam"
             )
         found[path] = [
             example if example.lang else replace(example, lang=detect(example.text, None)) for example in examples
@@ -84,31 +80,30 @@ def read_exam(files: Sequence[Path], digests: Mapping[str, str] | None = None) -
     return Exam(found, hashed)
 
 
-def leaks(exam: Exam, lineage: Sequence[Model], settings: Settings) -> tuple[list[str], bool]:
-    """What the exam asks that the candidate was taught, a line a file, and whether all of that could be told.
+def leaks(exam: Exam, lineage: Sequence[Ancestor]) -> tuple[list[str], list[str]]:
+    """What the exam asks that the candidate was taught, a line a file; and the models whose folders do not say.
 
     Args:
-        lineage: the candidate and, behind it, the models it was taught on from.
+        lineage: the candidate and, behind it, the models it learned from.
     """
     wrong: list[str] = []
-    told = True
+    silent: list[str] = []
     for model in lineage:
-        learned = {str(data.get("sha256")): data.get("file") for data in model.lineage.get("training_data", ())}
         for path, digest in exam.digests.items():
-            if digest in learned:
-                wrong.append(f"{path} is {learned[digest]}, which {model.model} was taught")
-        taught = read_taught(registry_folder(settings) / model.folder)
+            if digest in model.data:
+                wrong.append(f"{path} is {model.data[digest]}, which {model.model} was taught")
+        taught = read_taught(model.folder)
         if taught is None:
-            told = False
+            silent.append(model.model)
             continue
         for path, examples in exam.files.items():
             known = np.isin(hashes(example.text for example in examples), taught)
-            if known.any() and exam.digests[path] not in learned:
+            if known.any() and exam.digests[path] not in model.data:
                 first = examples[int(known.argmax())].text
                 wrong.append(
                     f"{path}: {model.model} was taught {int(known.sum())} of its texts, such as {first[:60]!r}"
                 )
-    return wrong, told
+    return wrong, silent
 
 
 def examine(

@@ -45,6 +45,7 @@ def copy_in(source: Path, registry: Path, place: str, digest: str) -> None:
         return
     if target.exists():
         raise InputError(f"{target} holds something else; look at it and remove it, or raise the version")
+    made = [] if registry.is_dir() else [registry.parent]
     partial = target.with_name(f".{target.name}.{uuid4().hex[:8]}.partial")
     try:
         partial.mkdir(parents=True)
@@ -52,12 +53,15 @@ def copy_in(source: Path, registry: Path, place: str, digest: str) -> None:
         if sha256(partial / MANIFEST) != digest:
             raise BundleError(f"{source / MANIFEST} changed while it was copied; try again")
         check_files(partial, read_manifest(partial))
+        _keep(partial)
         try:
             partial.rename(target)
         except OSError:
             # Somebody registered the same bundle at the same moment.
             if not (target / MANIFEST).is_file() or sha256(target / MANIFEST) != digest:
                 raise
+        for folder in (target.parent, registry, *made):
+            _keep(folder)
     except OSError as error:
         raise InputError(
             f"{target}: cannot be written: {error.strerror}; check engine.models (BELLWETHER_ENGINE_MODELS)"
@@ -85,3 +89,12 @@ def _copy(source: Path, target: Path) -> None:
             write.flush()
             # Its row may not outlive it: a power cut must not leave a champion of zero bytes.
             os.fsync(write.fileno())
+
+
+def _keep(folder: Path) -> None:
+    """Make sure that a power cut leaves a folder's entries as they are: files that are whole need their names, too."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

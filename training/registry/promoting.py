@@ -17,10 +17,13 @@ from monitor.store.database import Database
 from monitor.store.queries import models
 from monitor.store.queries.models import Event, Model
 from monitor.understand.lineup import Seat, check_seat, check_topics
+from monitor.understand.manifest import Manifest, read_manifest
 from monitor.understand.topics import load_taxonomy
-from training.registry.choosing import chosen, lineage_of
-from training.registry.exam import LEAST, Exam, as_details, examine, judge, leaks, read_exam, texts
+from training.registry.ancestry import ancestry
+from training.registry.choosing import chosen
+from training.registry.exam import Exam, as_details, examine, judge, leaks, read_exam, texts
 from training.registry.history import reigns, taken_back
+from training.registry.objecting import dropped, labelled, not_asked, out_of_bounds, too_few
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,7 @@ def promote(
     """Make a model the champion of its languages, unless the exam speaks against it; recorded either way.
 
     Args:
-        exam: labelled files; by default those of `engine.exam`, else those of the last promotion.
+        exam: labelled files; by default those of `engine.exam`, else those of the languages' last promotions.
         languages: only these of the model's languages.
         force: promote in spite of what speaks against it; needs a reason.
 
@@ -72,24 +75,28 @@ def promote(
         raise InputError('--force needs a --reason "…", which is kept with the promotion')
     with database.transaction() as connection:
         model = chosen(connection, name)
-        line = lineage_of(connection, model)
+        line, unknown = ancestry(connection, settings, model)
         lineup = registered(settings, models.active(connection))
         events = models.events(connection)
     wanted = _languages(model, languages)
     candidate = Seat(registry_folder(settings) / model.folder, model.model, tuple(wanted), "registry", model.digest)
-    check_topics(check_seat(candidate), load_taxonomy(settings.engine.topics))
+    manifest = check_seat(candidate)
+    check_topics(manifest, load_taxonomy(settings.engine.topics))
     rivals = {language: lineup.by_language.get(language) for language in wanted}
-    questions = _questions(exam, settings, events)
+    questions = _questions(exam, settings, events, wanted)
     objections: list[str] = []
     notes: list[str] = []
     if questions is None:
         objections.append("there is no exam: name labelled files with --exam or engine.exam (BELLWETHER_ENGINE_EXAM)")
     else:
-        wrong, told = leaks(questions, line, settings)
-        objections += wrong
-        if not told:
-            notes.append(f"whether {model.model} was taught texts of the exam cannot be told: its folder does not say")
-    comparisons = _compared(settings, questions, candidate, rivals, objections) if questions else {}
+        wrong, silent = leaks(questions, line)
+        objections += _altered(questions, events) + wrong
+        untold = [f"the folder of {name} does not say" for name in silent]
+        untold += [f"{name}, from which it learned, is neither registered nor shipped" for name in unknown]
+        if untold:
+            why = "; ".join(untold)
+            notes.append(f"whether {model.model} was taught texts of the exam cannot be told: {why}")
+    comparisons = _compared(settings, questions, candidate, manifest, rivals, objections) if questions else {}
     promoted = force or not objections
     replaced = {language: rival.model if rival else None for language, rival in rivals.items()}
     details = {
@@ -137,20 +144,43 @@ def _languages(model: Model, only: Sequence[str]) -> list[str]:
     return wanted
 
 
-def _questions(given: Sequence[Path], settings: Settings, events: Sequence[Event]) -> Exam | None:
+def _questions(
+    given: Sequence[Path], settings: Settings, events: Sequence[Event], languages: Sequence[str]
+) -> Exam | None:
     if given or settings.engine.exam:
         return read_exam(given or settings.engine.exam)
-    for event in reversed(events):
-        if event.action == "promote" and event.details.get("exam"):
-            known = {row["file"]: row["sha256"] for row in event.details["exam"]}
-            return read_exam([Path(file) for file in known], known)
-    return None
+    last: dict[str, Event] = {}
+    for event in _examined(events):
+        last |= {language: event for language in event.details["languages"] if language in languages}
+    files = _recorded(list(last.values()))
+    return read_exam([Path(file) for file in files], _recorded(_examined(events))) if files else None
+
+
+def _examined(events: Sequence[Event]) -> list[Event]:
+    """The promotions that had an exam, oldest first."""
+    return [event for event in events if event.action == "promote" and event.details.get("exam")]
+
+
+def _recorded(events: Sequence[Event]) -> dict[str, str]:
+    """File → the SHA-256 it had at the last of these promotions that asked it."""
+    return {row["file"]: row["sha256"] for event in events for row in event.details["exam"]}
+
+
+def _altered(exam: Exam, events: Sequence[Event]) -> list[str]:
+    """The exam's files that are no longer what an earlier promotion asked, a line each."""
+    known = _recorded(_examined(events))
+    return [
+        f"{path} has changed since a promotion that it was the exam of, so its numbers would not compare"
+        for path, digest in exam.digests.items()
+        if known.get(str(path), digest) != digest
+    ]
 
 
 def _compared(
     settings: Settings,
     exam: Exam,
     candidate: Seat,
+    manifest: Manifest,
     rivals: Mapping[str, Seat | None],
     objections: list[str],
 ) -> dict[str, Any]:
@@ -160,12 +190,18 @@ def _compared(
     """
     from monitor.understand.engine import load_seat
 
+    taxonomy = load_taxonomy(settings.engine.topics)
     compared: dict[str, Seat] = {}
+    unasked: dict[str, list[str]] = {}
     for language, rival in rivals.items():
-        asked = sum(len(rows) for rows in exam.of(language).values())
-        if asked < LEAST:
-            objections.append(f"the exam has {asked} labelled texts in {language}, {LEAST} are needed to tell anything")
-        if rival is not None and asked:
+        examples = [example for rows in exam.of(language).values() for example in rows]
+        champion = read_manifest(rival.folder) if rival else None
+        counts = labelled(examples, taxonomy, {*manifest.topics, *(champion.topics if champion else ())})
+        objections += too_few(language, counts, champion)
+        if champion is not None:
+            objections += [*dropped(language, manifest, champion), *out_of_bounds(language, manifest, champion)]
+            unasked[language] = not_asked(counts, champion)
+        if rival is not None and examples:
             compared[language] = rival
     groups: dict[tuple[Path, str | None], list[str]] = {}
     for language, rival in compared.items():
@@ -188,7 +224,7 @@ def _compared(
             done += len(old)
             for language in group:
                 found, verdict = judge(exam, language, old, new, settings)
-                details[language] = as_details(found, verdict)
+                details[language] = {**as_details(found, verdict), "not_asked": unasked[language]}
                 if not verdict.passes:
                     objections.append(f"{language}, beside {rival.model}: {verdict.reason}")
     return details

@@ -116,6 +116,8 @@ def show_promotion(found: Promotion) -> None:
         for task, numbers in details["tasks"].items():
             told = _against("accuracy", numbers) + _against(", macro-F1", numbers["macro_f1"])
             click.echo(f"  {task.replace('_', ' '):<12} {told} ({numbers['texts']} texts)")
+        for task in details["not_asked"]:
+            click.echo(f"  {task:<12} not compared: the exam has no labels for it")
     for note in found.notes:
         click.echo(note, err=True)
     if found.promoted:
@@ -139,6 +141,13 @@ def show_beside(found: Beside) -> None:
     kappa = "" if found.kappa is None else f" (kappa {found.kappa:.3f})"
     click.echo(f"  same sentiment {found.agreement:.1%}{kappa}, same topics {found.same_topics:.1%}")
     click.echo(f"  score moved by {found.moved:+.3f} on average, {found.distance:.3f} without its sign")
+    if found.toward is not None:
+        toward = found.toward
+        kappa = "" if toward.kappa is None else f" (kappa {toward.kappa:.3f})"
+        click.echo(
+            f"  toward companies, {toward.pairs:,} in documents with several: same sentiment {toward.agreement:.1%}"
+            f"{kappa}, score moved by {toward.moved:+.3f} on average, {toward.distance:.3f} without its sign"
+        )
     click.echo("  its label (row) and the other's (column): " + " ".join(LABELS))
     for label in LABELS:
         click.echo(f"    {label:10s}" + "".join(f"{found.confusion[label][to]:10,}" for to in LABELS))

@@ -124,7 +124,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """What one model made of a document. `toward` as in `Found`."""
+    """What one model made of a document. `toward` as in `Found`; `cut`: its text is longer than the model reads."""
 
     model: str
     label: str
@@ -134,6 +134,7 @@ class Score:
     topics: tuple[TopicScore, ...]
     scored_at: datetime
     toward: tuple[CompanyScore, ...]
+    cut: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,14 +224,15 @@ def details(connection: Connection, key: UUID) -> Details | None:
         return None
     scores = connection.execute(
         text(
-            "SELECT model, label, negative, neutral, positive, topics, topic_probabilities, scored_at FROM scores "
+            "SELECT model, label, negative, neutral, positive, topics, topic_probabilities, scored_at, cut FROM scores "
             "WHERE key = :key AND published_at = :published_at ORDER BY scored_at DESC, model"
         ),
         {"key": key, "published_at": row.published_at},
     )
     toward = _toward(connection, [(row.published_at, key)])
     judged = tuple(
-        Score(*(*score[:5], _topics(score[5], score[6]), score[7], toward.get((key, score[0]), ()))) for score in scores
+        Score(*(*score[:5], _topics(score[5], score[6]), score[7], toward.get((key, score[0]), ()), score[8]))
+        for score in scores
     )
     return Details(*(*row[:9], tuple(row.symbols), tuple(row.companies), *row[11:15], judged))
 

@@ -10,13 +10,13 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
-from monitor.documents import LABELS, Label
+from monitor.documents import LABELS, Kind, Label
 from monitor.errors import InputError
 
 UNDATED = datetime(1970, 1, 1, tzinfo=UTC)
 """The time of a text that came in a labelled file without one."""
 LONGEST_NOTE = 4000
-_COLUMNS = "key, company, actor, sentiment, topics, title, text, lang, published_at, note, origin, labelled_at"
+_COLUMNS = "key, company, actor, sentiment, topics, title, text, lang, published_at, note, origin, labelled_at, kind"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +24,8 @@ class Given:
     """One person's word on a document, or on what it says of one of its companies.
 
     `company` is a symbol; empty: the text as a whole. `sentiment` and `topics` are None where nothing was said of
-    them; empty `topics`: none fits. `title`, `text`, `lang` and `published_at` are copied from the document when the
-    label is given.
+    them; empty `topics`: none fits. `title`, `text`, `lang`, `published_at` and `kind` are copied from the document
+    when the label is given; `kind` is None where it is not known.
     """
 
     key: UUID
@@ -40,6 +40,7 @@ class Given:
     note: str
     origin: str
     labelled_at: datetime
+    kind: Kind | None = None
 
     @property
     def body(self) -> str:
@@ -76,7 +77,7 @@ def give(
     done = connection.execute(
         text(
             f"{_INSERT} SELECT d.key, :company, :actor, :sentiment, CAST(:topics AS text[]), d.title, d.text, d.lang, "
-            "d.published_at, coalesce(:note, ''), :origin FROM documents d WHERE d.key = :key "
+            "d.published_at, coalesce(:note, ''), :origin, d.kind FROM documents d WHERE d.key = :key "
             f"AND d.published_at = (SELECT published_at FROM identities WHERE key = :key) {_UPSERT}"
         ),
         _values(key, actor, company, sentiment, topics, note, origin),
@@ -99,29 +100,32 @@ def give_text(
     topics: Sequence[str] | None = None,
     note: str | None = None,
     origin: str = "",
+    kind: Kind | None = None,
 ) -> None:
     """Write down what somebody says of a text that need not be in the record; otherwise as `give`.
 
     Args:
-        published_at: when the text came out, if that is known.
+        published_at, kind: when the text came out and what it is, if that is known.
     """
     _check(company, sentiment, topics, note)
     connection.execute(
         text(
             f"{_INSERT} VALUES (:key, :company, :actor, :sentiment, CAST(:topics AS text[]), :title, :body, :lang, "
-            f":published_at, coalesce(:note, ''), :origin) {_UPSERT}"
+            f":published_at, coalesce(:note, ''), :origin, :kind) {_UPSERT}"
         ),
         _values(key, actor, company, sentiment, topics, note, origin)
-        | {"title": title, "body": body, "lang": lang, "published_at": published_at or UNDATED},
+        | {"title": title, "body": body, "lang": lang, "published_at": published_at or UNDATED, "kind": kind},
     )
 
 
-_INSERT = "INSERT INTO labels (key, company, actor, sentiment, topics, title, text, lang, published_at, note, origin)"
+_INSERT = (
+    "INSERT INTO labels (key, company, actor, sentiment, topics, title, text, lang, published_at, note, origin, kind)"
+)
 _UPSERT = (
     "ON CONFLICT (key, company, actor) DO UPDATE SET sentiment = coalesce(excluded.sentiment, labels.sentiment), "
     "topics = coalesce(excluded.topics, labels.topics), note = coalesce(:note, labels.note), "
     "title = excluded.title, text = excluded.text, lang = excluded.lang, published_at = excluded.published_at, "
-    "origin = excluded.origin, labelled_at = now()"
+    "origin = excluded.origin, labelled_at = now(), kind = coalesce(excluded.kind, labels.kind)"
 )
 
 

@@ -26,6 +26,22 @@ _SAID = (
     "other.score AS other_score, a.topics AS topics, other.topics AS other_topics, other.model AS other_model "
     "FROM a JOIN (TABLE b UNION ALL TABLE c) other USING (published_at, key)) "
 )
+# Of each document both scored and each company that either told apart: what the two said toward it. The whole text's
+# sentiment stands for a company that one of them did not tell apart.
+_SAID_TOWARD = _SAID + (
+    ", told AS (SELECT published_at, key, model, company, label, positive - negative AS score FROM company_scores "
+    "WHERE published_at >= :since UNION ALL "
+    "SELECT published_at, key, model, each.company, each.label, each.score FROM shadow_scores, "
+    "unnest(companies, company_labels, company_scores) AS each (company, label, score) "
+    "WHERE published_at >= :since), "
+    "mine AS (SELECT * FROM told WHERE model = :model), "
+    "theirs AS (SELECT told.* FROM told JOIN both_said said USING (published_at, key) "
+    "WHERE told.model = said.other_model), "
+    "toward AS (SELECT company, coalesce(mine.label, said.label) AS label, "
+    "coalesce(theirs.label, said.other_label) AS other_label, coalesce(mine.score, said.score) AS score, "
+    "coalesce(theirs.score, said.other_score) AS other_score "
+    "FROM mine FULL JOIN theirs USING (published_at, key, company) JOIN both_said said USING (published_at, key)) "
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +86,18 @@ def cells(connection: Connection, model: str, other: str | None, since: datetime
         _parameters(model, other, since),
     )
     return [Cell(row[0], row[1], int(row[2]), float(row[3]), float(row[4]), int(row[5])) for row in rows]
+
+
+def toward_cells(connection: Connection, model: str, other: str | None, since: datetime) -> list[Cell]:
+    """The same of what they said toward companies; each pair of document and company is one. Topics have no part."""
+    rows = connection.execute(
+        text(
+            _SAID_TOWARD + "SELECT label, other_label, count(*), sum(score - other_score), "
+            "sum(abs(score - other_score)) FROM toward GROUP BY 1, 2 ORDER BY 1, 2"
+        ),
+        _parameters(model, other, since),
+    )
+    return [Cell(row[0], row[1], int(row[2]), float(row[3]), float(row[4]), 0) for row in rows]
 
 
 def others(connection: Connection, model: str, other: str | None, since: datetime) -> dict[str, int]:

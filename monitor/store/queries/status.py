@@ -64,6 +64,11 @@ def models(connection: Connection, seconds: float = 1.0) -> dict[str, int] | Non
     return found
 
 
+def cut(connection: Connection) -> int:
+    """Documents of which a model read only the beginning; counted in an index of just these."""
+    return int(connection.execute(text("SELECT count(DISTINCT key) FROM scores WHERE cut")).scalar_one())
+
+
 def groups(connection: Connection) -> list[str]:
     """The consumer groups that have written to this record."""
     return list(connection.execute(text("SELECT DISTINCT consumer_group FROM positions ORDER BY 1")).scalars())

@@ -19,12 +19,14 @@ class Logits:
         topics: float32 (windows, topics), in the order of the manifest.
         starts: int (texts,), the row of each text's first window.
         weights: float64 (windows,), how much of its text a window holds; those of a text sum to 1.
+        cut: the places of the texts that are longer than is read of one.
     """
 
     sentiment: NDArray[np.float32]
     topics: NDArray[np.float32]
     starts: NDArray[np.int64]
     weights: NDArray[np.float64]
+    cut: frozenset[int] = frozenset()
 
     def pooled(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """(windows, n) values to (texts, n) weighted means."""
@@ -50,7 +52,8 @@ class Attribution:
     """Which pieces of a text a sum of its logits comes from.
 
     Attributes:
-        text: as it was read.
+        text: in the form it was read.
+        read, length: how many characters were read, from the first, of how many the text has in that form.
         pieces: (start, end, share) of pieces of that text, ascending; the shares add up to value - baseline.
         value: the sum for this text; of several windows their mean, weighted as in `Logits`.
         baseline: the same where nothing is known of the text.
@@ -62,6 +65,8 @@ class Attribution:
     value: float
     baseline: float
     method: str
+    read: int
+    length: int
 
 
 class Attributing(Runtime, Protocol):

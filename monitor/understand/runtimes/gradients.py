@@ -8,6 +8,7 @@ taken by Gauss-Legendre quadrature, with twice the nodes until what is missing o
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ from torch import Tensor
 
 from monitor.understand.network import Network, pool
 from monitor.understand.runtimes import Attribution, Logits
-from monitor.understand.runtimes.pytorch import padding, read_network
+from monitor.understand.runtimes.pytorch import cores, padding, read_network
 from monitor.understand.runtimes.windows import Splitter, Window
 
 if TYPE_CHECKING:
@@ -56,10 +57,10 @@ class GradientRuntime:
     @torch.inference_mode()
     def logits(self, texts: Sequence[str]) -> Logits:
         """Logits of each text's windows, one window after the other."""
-        windows, starts, weights = self._splitter.split(texts)
+        windows, starts, weights, cut = self._splitter.split(texts)
         rows = [self._network(torch.tensor([ids]), torch.ones(1, len(ids), dtype=torch.long)) for ids in windows]
         sentiment, topics = (torch.cat([row[part] for row in rows]).numpy() for part in (0, 1))
-        return Logits(sentiment, topics, starts, weights)
+        return Logits(sentiment, topics, starts, weights, cut)
 
     def attribute(self, text: str, direction: NDArray[np.float64]) -> Attribution:
         """Integrated gradients of each token, the windows weighted by how much of the text they hold.
@@ -70,13 +71,19 @@ class GradientRuntime:
         toward = torch.tensor(direction, dtype=torch.float32)
         pieces: list[tuple[int, int, float]] = []
         value = baseline = 0.0
-        for window in self._splitter.windows(text):
-            shares, high, low = self._integrated(window, toward)
+        windows = self._splitter.windows(text)
+        # One thread a window, as many as there are cores: a long text takes a minute.
+        with ThreadPoolExecutor(min(cores(), len(windows))) as workers:
+            found = list(workers.map(self._integrated, windows, [toward] * len(windows)))
+        for window, (shares, high, low) in zip(windows, found, strict=True):
             value, baseline = value + window.weight * high, baseline + window.weight * low
             pieces += [
                 (start, end, window.weight * share) for (start, end), share in zip(window.offsets, shares, strict=True)
             ]
-        return Attribution(self._splitter.read(text), tuple(pieces), value, baseline, "integrated gradients")
+        read, length = self._splitter.reach(text)
+        return Attribution(
+            self._splitter.read(text), tuple(pieces), value, baseline, "integrated gradients", read, length
+        )
 
     def _integrated(self, window: Window, toward: Tensor) -> tuple[list[float], float, float]:
         """The tokens' shares, and the value at the text and at the baseline."""

@@ -24,8 +24,11 @@ if TYPE_CHECKING:
 
     from monitor.understand.manifest import Manifest, Ngrams
 
-MAX_CHARS = 2000
-"""A text is read this far; the rest is not looked at."""
+MAX_CHARS = 20_000
+"""A text is read this far, so that none holds up a batch; of a longer one is told that it was cut."""
+_LARGEST = 18
+"""Characters that NFKC makes of one at most (U+FDFA)."""
+_ROWS = 64  # texts hashed at a time: a row of MAX_CHARS takes a megabyte
 _DIGITS = re.compile(r"\d+")
 
 
@@ -35,8 +38,18 @@ def fold(text: str) -> str:
     >>> fold("净利润同比增长３５％ https://t.cn/x")
     '净利润同比增长0% http'
     """
-    text = unicodedata.normalize("NFKC", normalise(text[: 4 * MAX_CHARS]))[:MAX_CHARS]
-    return _DIGITS.sub("0", text.lower())
+    return _DIGITS.sub("0", _widths(text)[:MAX_CHARS].lower())
+
+
+def is_cut(text: str) -> bool:
+    """Whether a text is longer than is read of it."""
+    if len(text) * _LARGEST <= MAX_CHARS:
+        return False
+    return len(text) > 4 * MAX_CHARS or len(_widths(text)) > MAX_CHARS
+
+
+def _widths(text: str) -> str:
+    return unicodedata.normalize("NFKC", normalise(text[: 4 * MAX_CHARS]))
 
 
 def traced(text: str) -> tuple[str, str, list[int]]:
@@ -49,6 +62,9 @@ def traced(text: str) -> tuple[str, str, list[int]]:
     letters: list[str] = []
     source: list[int] = []
     for place, character in enumerate(read):
+        if len(letters) == MAX_CHARS:
+            read = read[:place]
+            break
         for letter in unicodedata.normalize("NFKC", character):
             if len(letters) == MAX_CHARS:
                 break
@@ -162,13 +178,12 @@ class NgramRuntime:
 
     def logits(self, texts: Sequence[str]) -> Logits:
         """Logits of each text, one window each, read as far as MAX_CHARS."""
-        starts, weights = np.arange(len(texts)), np.ones(len(texts))
-        if not texts:
-            none = np.empty((0, len(self._bias)), np.float32)
-            return Logits(none[:, :3], none[:, 3:], starts, weights)
-        rows = weighted(self._hasher.counts(texts), self._idf)
-        found = (np.asarray(rows @ self._weight) + self._bias).astype(np.float32)
-        return Logits(found[:, :3], found[:, 3:], starts, weights)
+        found = np.empty((len(texts), len(self._bias)), np.float32)
+        for begin in range(0, len(texts), _ROWS):
+            rows = weighted(self._hasher.counts(texts[begin : begin + _ROWS]), self._idf)
+            found[begin : begin + _ROWS] = np.asarray(rows @ self._weight) + self._bias
+        cut = frozenset(index for index, text in enumerate(texts) if is_cut(text))
+        return Logits(found[:, :3], found[:, 3:], np.arange(len(texts)), np.ones(len(texts)), cut)
 
     def attribute(self, text: str, direction: NDArray[np.float64]) -> Attribution:
         """Exact: each n-gram's share goes to its characters in equal parts; the baseline is a text without any.
@@ -192,4 +207,5 @@ class NgramRuntime:
             (start, max(start, end), float(part)) for start, end, part in zip(source, ends, parts, strict=True)
         )
         value = float((np.asarray(row @ self._weight)[0] + self._bias) @ direction)
-        return Attribution(read, pieces, value, float(self._bias @ direction), "exact")
+        length = max(len(read), len(normalise(text))) if is_cut(text) else len(read)
+        return Attribution(read, pieces, value, float(self._bias @ direction), "exact", len(read), length)

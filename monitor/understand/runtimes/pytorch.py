@@ -16,6 +16,7 @@ import logging
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -72,7 +73,7 @@ class EncoderRuntime:
         if device.type == "cpu":
             pack(self.network.encoder, self._tokens)
             torch.set_num_threads(1)
-            self._workers = ThreadPoolExecutor(threads or _cores(), thread_name_prefix="engine")
+            self._workers = ThreadPoolExecutor(threads or cores(), thread_name_prefix="engine")
 
     @classmethod
     def load(cls, folder: Path, manifest: Manifest, *, device: str, threads: int, tokens: int) -> EncoderRuntime:
@@ -93,16 +94,17 @@ class EncoderRuntime:
 
     def logits(self, texts: Sequence[str]) -> Logits:
         """Logits of each text; a long one is split into windows of about equal length, at most MAX_WINDOWS."""
-        windows, starts, weights = self._splitter.split(texts)
+        windows, starts, weights, cut = self._splitter.split(texts)
         # The same window twice (a retweet, a syndicated copy) is computed once.
         place: dict[tuple[int, ...], int] = {}
         rows = np.array([place.setdefault(window, len(place)) for window in windows], np.int64)
         sentiment, topics = self._heads(self._pooled(list(place)))
-        return Logits(sentiment[rows], topics[rows], starts, weights)
+        logits = Logits(sentiment[rows], topics[rows], starts, weights)
+        return replace(logits, cut=cut) if cut else logits
 
     def pooled(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """What the heads read of each text, (texts, hidden); of a long text the mean over its windows."""
-        windows, starts, weights = self._splitter.split(texts)
+        windows, starts, weights, _ = self._splitter.split(texts)
         states = self._pooled(windows)
         if len(starts) == len(windows):
             return states
@@ -193,7 +195,7 @@ def _call(compute: Callable[[], NDArray[np.float32]]) -> NDArray[np.float32]:
     return compute()
 
 
-def _cores() -> int:
+def cores() -> int:
     """The processors this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 

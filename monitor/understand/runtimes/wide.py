@@ -69,6 +69,7 @@ def added(deep: Logits, heads: Logits, sentiment: NDArray[np.float32] | float, t
         deep.topics + np.float32(topics) * heads.topics[row],
         deep.starts,
         deep.weights,
+        deep.cut | heads.cut,
     )
 
 
@@ -91,6 +92,9 @@ class WideExplained(WideRuntime[Attributing]):
             deep.value + linear.value,
             baseline,
             f"{deep.method}, n-grams {linear.method if alike else 'not shown'}",
+            # As far as both parts read.
+            min(deep.read, linear.read),
+            deep.length,
         )
 
 

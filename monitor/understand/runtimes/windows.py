@@ -15,8 +15,9 @@ from monitor.understand.normalise import normalise
 if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
 
-MAX_WINDOWS = 16
-"""A text is read as far as this many windows reach (2,016 tokens at 128 a window); the rest is not looked at."""
+MAX_WINDOWS = 64
+"""A text is read as far as this many windows reach (8,064 tokens at 128 a window), so that none holds up a batch; of a
+longer one is told that it was cut."""
 _CHARS_A_TOKEN = 16
 
 
@@ -43,22 +44,28 @@ class Splitter:
         self._max_chars = MAX_WINDOWS * max_tokens * _CHARS_A_TOKEN
 
     def read(self, text: str) -> str:
-        """The text as far as it is read, in the form the tokenizer gets it."""
-        return normalise(text[: 4 * self._max_chars])[: self._max_chars]
+        """What the tokenizer gets of a text: its form and, of a very long one, the beginning."""
+        return self._shortened(text)[0]
 
-    def split(self, texts: Sequence[str]) -> tuple[list[tuple[int, ...]], NDArray[np.int64], NDArray[np.float64]]:
-        """Framed windows of all texts, the row of each text's first one (texts,), and the weights (windows,)."""
+    def split(
+        self, texts: Sequence[str]
+    ) -> tuple[list[tuple[int, ...]], NDArray[np.int64], NDArray[np.float64], frozenset[int]]:
+        """Framed windows of all texts, the row of each text's first one (texts,), the weights (windows,), and the
+        places of the texts that are longer than is read."""
         windows: list[tuple[int, ...]] = []
         starts = np.empty(len(texts), np.int64)
         weights: list[float] = []
-        read = [self.read(text) for text in texts]
-        for index, encoding in enumerate(self._tokenizer.encode_batch_fast(read, add_special_tokens=False)):
+        read, shortened = zip(*map(self._shortened, texts), strict=True) if texts else ((), ())
+        cut = {index for index, short in enumerate(shortened) if short}
+        for index, encoding in enumerate(self._tokenizer.encode_batch_fast(list(read), add_special_tokens=False)):
             starts[index] = len(windows)
+            if len(encoding) > MAX_WINDOWS * self._room:
+                cut.add(index)
             ids = encoding.ids
             for begin, end, weight in self._bounds(encoding):
                 windows.append((*self.prefix, *ids[begin:end], *self.suffix))
                 weights.append(weight)
-        return windows, starts, np.array(weights)
+        return windows, starts, np.array(weights), frozenset(cut)
 
     def windows(self, text: str) -> list[Window]:
         """The windows of one text, at least one, with the places of their tokens in `read(text)`."""
@@ -67,6 +74,20 @@ class Splitter:
             Window(tuple(encoding.ids[begin:end]), tuple(encoding.offsets[begin:end]), weight)
             for begin, end, weight in self._bounds(encoding)
         ]
+
+    def reach(self, text: str) -> tuple[int, int]:
+        """How many characters are read of a text, from the first, and how many it has, both in the form it is read."""
+        read, shortened = self._shortened(text)
+        encoding = self._tokenizer.encode(read, add_special_tokens=False)
+        last = MAX_WINDOWS * self._room
+        if len(encoding) > last:
+            return encoding.offsets[last - 1][1], len(normalise(text))
+        return len(read), len(normalise(text)) if shortened else len(read)
+
+    def _shortened(self, text: str) -> tuple[str, bool]:
+        """What the tokenizer gets, and whether that is not all of the text."""
+        whole = normalise(text[: 4 * self._max_chars])
+        return whole[: self._max_chars], len(whole) > self._max_chars or len(text) > 4 * self._max_chars
 
     def _bounds(self, encoding: Encoding) -> Iterator[tuple[int, int, float]]:
         size = min(len(encoding), MAX_WINDOWS * self._room)
