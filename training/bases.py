@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import logging
-import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +11,7 @@ from monitor.errors import BundleError, InputError
 from monitor.understand.encoders import FILES, EncoderSource, find_encoder
 from training import e5
 from training.data.examples import Example
+from training.placing import placed
 from training.recipe import Recipe
 
 log = logging.getLogger(__name__)
@@ -60,20 +59,20 @@ def base_for(recipe: Recipe, examples: Sequence[Example], workplace: Path) -> Ba
             raise
         folder, own = workplace / "e5", True
         if not _is_whole(folder):
-            with _written(folder) as part:
+            with placed(folder) as part:
                 e5.unpack(part)
     if choice.trim:
         from training.trimming import trim
 
         trimmed = workplace / "trimmed" if choice.layers else made
-        with _written(trimmed) as part:
+        with placed(trimmed) as part:
             kept = trim(folder, [example.text for example in examples], part, least=choice.trim_least)
         log.info("%s: %d pieces of the vocabulary kept", recipe.name, kept)
         folder, own = trimmed, True
     if choice.layers:
         from training.shallow import shallow
 
-        with _written(made) as part:
+        with placed(made) as part:
             shallow(folder, choice.layers, part)
         own = True
     return Base(folder if not choice.layers else made, own)
@@ -81,13 +80,3 @@ def base_for(recipe: Recipe, examples: Sequence[Example], workplace: Path) -> Ba
 
 def _is_whole(folder: Path) -> bool:
     return all((folder / name).is_file() for name in FILES)
-
-
-@contextmanager
-def _written(folder: Path) -> Iterator[Path]:
-    """A folder beside `folder` to write an encoder into; it takes its place when all of it is written."""
-    part = folder.with_name(f"{folder.name}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    yield part
-    shutil.rmtree(folder, ignore_errors=True)
-    part.rename(folder)

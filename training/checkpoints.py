@@ -11,6 +11,7 @@ from typing import Any
 from transformers import TrainerCallback
 
 from training import processes
+from training.placing import placed
 
 _COMPLETE = "complete"
 _NAME = re.compile(r"checkpoint-(\d+)")
@@ -28,9 +29,8 @@ class Complete(TrainerCallback):
         if state.is_world_process_zero and folder.is_dir():
             files = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != _COMPLETE]
             sizes = {path.relative_to(folder).as_posix(): path.stat().st_size for path in files}
-            part = folder / f"{_COMPLETE}.part"
-            part.write_text(json.dumps(sizes), encoding="utf-8")
-            part.replace(folder / _COMPLETE)
+            with placed(folder / _COMPLETE) as part:
+                part.write_text(json.dumps(sizes), encoding="utf-8")
 
 
 class Patience(TrainerCallback):
@@ -64,8 +64,7 @@ def last_complete(folder: Path) -> Path | None:
 
 def _is_whole(checkpoint: Path) -> bool:
     try:
-        mark = (checkpoint / _COMPLETE).read_text(encoding="utf-8")
-        sizes = json.loads(mark) if mark else {}  # empty: from before sizes were kept
+        sizes = json.loads((checkpoint / _COMPLETE).read_text(encoding="utf-8"))
         return all((checkpoint / name).stat().st_size == size for name, size in sizes.items())
     except (OSError, ValueError):
         return False

@@ -12,7 +12,7 @@ from monitor.understand.encoders import sha256
 from monitor.understand.manifest import TrainingData
 from monitor.understand.topics import Taxonomy
 from training.data.classes import refuse_one_class
-from training.data.doubles import conflicts, fingerprint, without_doubles, without_near_doubles
+from training.data.doubles import conflicts, fingerprint, without_doubles
 from training.data.examples import Example
 from training.data.leaks import NearLeaks, refuse_leaks, without_near_leaks
 from training.data.near import first_copies, marked
@@ -52,11 +52,8 @@ class Corpus:
     unlabelled: tuple[TrainingData, ...] = ()
 
 
-def gather(recipe: Recipe, folder: Path, taxonomy: Taxonomy, *, near_doubles: bool = True) -> Corpus:
+def gather(recipe: Recipe, folder: Path, taxonomy: Taxonomy) -> Corpus:
     """Read the recipe's training files from `folder`.
-
-    Args:
-        near_doubles: teach near copies of taught texts that carry no other label too.
 
     Raises:
         InputError: a file is missing or wrong, a topic is not in the taxonomy, nothing can be told apart by the
@@ -113,9 +110,6 @@ def gather(recipe: Recipe, folder: Path, taxonomy: Taxonomy, *, near_doubles: bo
             leaked[file.file] = found_near
             if not recipe.near_leaks:
                 rows = kept
-    if not near_doubles:
-        rows, dropped = without_near_doubles(rows)
-        log.info("%d near copies with no other label are not taught", dropped)
     taught, held = divided(recipe, rows, always, repeats)
     topics = tuple(sorted({topic for row in taught for topic in row.topics or ()}))
     known = set(topics)

@@ -20,6 +20,7 @@ from training.data.doubles import fingerprint
 from training.data.splits import folds
 from training.evaluation.summary import summary
 from training.evaluation.tasks import evaluate_examples
+from training.placing import placed
 from training.recipe import Recipe
 from training.run import complete, digest_of, teach
 
@@ -81,9 +82,8 @@ def _begun(out: Path, digest: str, k: int) -> None:
         raise InputError(f"{path}: not readable as JSON; name a folder that is not there yet") from None
     if there is None:
         out.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f".{PLAN}.part")
-        part.write_text(json.dumps(plan) + "\n", encoding="utf-8")
-        part.replace(path)
+        with placed(path) as part:
+            part.write_text(json.dumps(plan) + "\n", encoding="utf-8")
     elif there != plan:
         what = "another number of folds" if there.get("digest") == digest else "another recipe or other data"
         raise InputError(f"{out}: holds folds of {what}; name another folder with --out, or remove it")

@@ -15,6 +15,7 @@ from monitor.progress import progress
 from monitor.understand.bundle import Bundle, load_bundle, sigmoid, softmax
 from monitor.understand.manifest import read_manifest
 from training.data.examples import Example
+from training.placing import placed
 from training.recipe import Distillation
 from training.rows import Advice
 
@@ -61,10 +62,8 @@ def advice_of(
     mean = (total / len(distil.teachers)).astype(np.float32)
     advice = Advice(mean[:, :3], mean[:, 3:])
     workplace.mkdir(parents=True, exist_ok=True)
-    part = kept.with_name(f".{kept.name}.part")
-    with part.open("wb") as file:
+    with placed(kept) as part, part.open("wb") as file:
         np.savez(file, sentiment=advice.sentiment, topics=advice.topics)
-    part.replace(kept)
     return advice
 
 

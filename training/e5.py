@@ -117,7 +117,7 @@ def write_tokenizer(pieces: list[tuple[str, float]], folder: Path) -> None:
         single=f"{begin} $A {end}", special_tokens=[(begin, _BEGIN), (end, _END)]
     )
     tokenizer.add_special_tokens([pieces[index][0] for index in (_BEGIN, _PAD, _END, _UNKNOWN)])
-    tokenizer.save(str(folder / "tokenizer.json"))
+    tokenizer.save(str(folder / "tokenizer.json"), pretty=False)
 
 
 def _pieces(raw: bytes, at: int) -> tuple[list[tuple[str, float]], int]:

@@ -32,6 +32,7 @@ from training.data.examples import Example
 from training.evaluation.summary import summary
 from training.evaluation.tasks import evaluate_examples
 from training.finetune import Lesson, fine_tune, looked_at
+from training.placing import placed
 from training.recipe import Recipe
 from training.rows import Rows
 from training.storing import packed, stored
@@ -71,9 +72,8 @@ def members_of(
                 save_file(tensors, place / "taught.safetensors")
                 described = dataclasses.asdict(encoder)
                 described["score"] = score(recipe, lesson, tensors, encoder, place)
-                part = place / ".taught.json.part"
-                part.write_text(json.dumps(described), encoding="utf-8")
-                part.replace(place / "taught.json")
+                with placed(place / "taught.json") as part:
+                    part.write_text(json.dumps(described), encoding="utf-8")
         if processes.first():
             described = json.loads((place / "taught.json").read_text(encoding="utf-8"))
             value = float(described.pop("score"))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -20,11 +19,11 @@ from monitor.understand.encoders import load_encoder, load_tokenizer
 from monitor.understand.network import Network
 from training import processes
 from training.adversary import Adversary
+from training.arguments import arguments
 from training.data.examples import Example
 from training.objective import Objective, balanced
 from training.optimiser import make_optimiser
 from training.order import Order
-from training.precision import products
 from training.recipe import Recipe, Schedule
 from training.rows import UNLABELLED, Advice, Collator, Rows
 from training.tuning import check, counts, tuned
@@ -104,8 +103,8 @@ def fine_tune(
     each = math.ceil(len(order) / (plan.batch * processes.count()))
     steps = max(1, math.ceil(math.ceil(each / plan.accumulate) * plan.epochs))
     checkpoints = workplace / "checkpoints"
-    arguments = _arguments(plan, checkpoints, workplace, steps)
-    if arguments.device.type == "cpu" and plan.max_tokens <= EAGER:
+    told = _arguments(plan, checkpoints, workplace, steps)
+    if told.device.type == "cpu" and plan.max_tokens <= EAGER:
         # Written out, attention and its dropout take less of a CPU than the fused kernel's way back: a step of a
         # 12-layer encoder in bfloat16 0.72 s against 0.86 s.
         encoder.set_attn_implementation("eager")  # type: ignore[operator]
@@ -145,7 +144,7 @@ def fine_tune(
         adversary=adversary,
         order=order,
         model=model,
-        args=arguments,
+        args=told,
         data_collator=Collator(pad),
         train_dataset=taught,
         eval_dataset=Rows(lesson.held, lesson.topics, tokenizer, plan.max_tokens),
@@ -168,11 +167,10 @@ def _arguments(plan: Schedule, checkpoints: Path, workplace: Path, steps: int) -
 
     known = {field.name for field in fields(TrainingArguments)}
     recompute = "activation_checkpointing" if "activation_checkpointing" in known else "gradient_checkpointing"
-    os.environ["TENSORBOARD_LOGGING_DIR"] = str(workplace / "tensorboard")
     every = min(steps, max(1, round(steps / plan.epochs / plan.checks)))
-    gpu = torch.cuda.is_available()
-    rest: dict[str, Any] = {**products(plan.precision), **({recompute: True} if plan.checkpointing else {})}
-    arguments = TrainingArguments(
+    return arguments(
+        plan,
+        workplace / "tensorboard",
         output_dir=str(checkpoints),
         num_train_epochs=plan.epochs,
         per_device_train_batch_size=plan.batch,
@@ -180,7 +178,6 @@ def _arguments(plan: Schedule, checkpoints: Path, workplace: Path, steps: int) -
         gradient_accumulation_steps=plan.accumulate,
         learning_rate=plan.rate,
         lr_scheduler_type={"constant": "constant_with_warmup"}.get(plan.curve, plan.curve),
-        warmup_steps=plan.warmup,
         max_grad_norm=1.0,
         eval_strategy="steps",
         eval_steps=every,
@@ -191,24 +188,8 @@ def _arguments(plan: Schedule, checkpoints: Path, workplace: Path, steps: int) -
         metric_for_best_model="score",
         label_names=["sentiment_label", "negative_label", "topic_labels"],
         logging_steps=50,
-        use_cpu=not gpu,
-        dataloader_pin_memory=gpu,
-        remove_unused_columns=False,
-        report_to=reporters(),
-        seed=plan.seed,
-        **rest,
+        **({recompute: True} if plan.checkpointing else {}),
     )
-    return processes.on_one_gpu(arguments)
-
-
-def reporters() -> list[str]:
-    """TensorBoard, and Weights & Biases where it is installed and an account is set."""
-    from importlib.util import find_spec
-
-    wanted = ["tensorboard"]
-    if find_spec("wandb") and (os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_MODE")):
-        wanted.append("wandb")
-    return wanted
 
 
 def _trainer_class() -> Any:

@@ -10,8 +10,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from monitor.understand.encoders import sha256
 from monitor.understand.manifest import MANIFEST, read_manifest
 from training.corpus import Corpus
@@ -28,11 +26,8 @@ def write_lineage(folder: Path, recipe: Recipe, corpus: Corpus) -> None:
     What the bundle it was taught on from and its teachers were taught counts as taught, as far as their folders tell.
     Neither is a file of the bundle itself: it works without them, and they change no checksum.
     """
-    path = write_taught(folder, (example.text for example in (*corpus.taught, *corpus.held)))
-    for other in _learned_from(recipe):
-        known = read_taught(other)
-        if known is not None:
-            np.union1d(np.fromfile(path, known.dtype), known).tofile(path)
+    known = [hashes for other in _learned_from(recipe) if (hashes := read_taught(other)) is not None]
+    write_taught(folder, (example.text for example in (*corpus.taught, *corpus.held)), known)
     lines = json.dumps(_lineage(recipe, corpus), indent=1, ensure_ascii=False)
     (folder / LINEAGE).write_text(lines + "\n", encoding="utf-8")
 

@@ -8,7 +8,6 @@ a new one, and only the encoder is kept.
 from __future__ import annotations
 
 import logging
-import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,10 +20,9 @@ from torch.nn import functional
 from monitor.errors import InputError
 from monitor.understand.encoders import load_encoder, load_tokenizer
 from training import processes
-from training.finetune import reporters
+from training.arguments import arguments
 from training.masking import IGNORED, Masked, Padded, mask_of
 from training.order import Order
-from training.precision import products
 from training.recipe import Recipe
 from training.tuning import check
 
@@ -103,33 +101,22 @@ def _trainer(
 
 
 def _arguments(recipe: Recipe, checkpoints: Path, workplace: Path, steps: int) -> Any:
-    from transformers import TrainingArguments
-
-    plan, schedule = recipe.pretrain, recipe.schedule
-    gpu = torch.cuda.is_available()
-    os.environ["TENSORBOARD_LOGGING_DIR"] = str(workplace / "tensorboard" / "pretraining")
+    plan = recipe.pretrain
     every = max(1, min(steps, plan.save_every or steps // 10))
-    arguments = TrainingArguments(
+    return arguments(
+        recipe.schedule,
+        workplace / "tensorboard" / "pretraining",
         output_dir=str(checkpoints),
         num_train_epochs=plan.epochs,
         per_device_train_batch_size=plan.batch,
         learning_rate=plan.rate,
-        warmup_steps=schedule.warmup,
-        weight_decay=schedule.weight_decay,
         save_strategy="steps",
         save_steps=every,
         # Not one: Trainer deletes the old before the new is marked as whole.
         save_total_limit=2,
         eval_strategy="no",
         logging_steps=min(50, every),
-        **products(schedule.precision),
-        use_cpu=not gpu,
-        dataloader_pin_memory=gpu,
-        remove_unused_columns=False,
-        report_to=reporters(),
-        seed=schedule.seed,
     )
-    return processes.on_one_gpu(arguments)
 
 
 class _Epochs:

@@ -11,6 +11,8 @@ from typing import Any
 
 import torch
 
+from monitor.cores import cores
+
 log = logging.getLogger(__name__)
 
 
@@ -31,8 +33,7 @@ def count() -> int:
 
 def threads() -> int:
     """CPU threads for this process: the cores it may use, shared with the other processes of this machine."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, cores // max(1, int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))
+    return max(1, cores() // max(1, int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))
 
 
 def on_one_gpu(arguments: Any) -> Any:

@@ -34,7 +34,6 @@ def trim(folder: Path, texts: Iterable[str], out: Path, *, least: int = 1) -> in
     Raises:
         InputError: the tokenizer is of another kind, or pieces and weights are not laid out as XLM-R's.
     """
-    from safetensors import safe_open
     from safetensors.numpy import load_file, save_file
 
     if not (folder / "tokenizer.json").is_file():
@@ -48,9 +47,9 @@ def trim(folder: Path, texts: Iterable[str], out: Path, *, least: int = 1) -> in
         raise InputError(
             f"encoder.trim: the vocabulary begins with {' '.join(begin)}, not with {' '.join(_SPECIAL)}; leave it out"
         )
-    with safe_open(folder / "model.safetensors", "numpy") as stored:
-        if _WORDS not in stored.keys():  # noqa: SIM118 - no mapping
-            raise InputError(f"encoder.trim: the weights have no {_WORDS}; leave it out")
+    tensors = load_file(folder / "model.safetensors")
+    if _WORDS not in tensors:
+        raise InputError(f"encoder.trim: the weights have no {_WORDS}; leave it out")
     seen: Counter[int] = Counter()
     tokenizer = load_tokenizer(folder)
     rows = list(dict.fromkeys(normalise(text) for text in texts))
@@ -62,7 +61,6 @@ def trim(folder: Path, texts: Iterable[str], out: Path, *, least: int = 1) -> in
         if _HAN.match(piece) or (piece.removeprefix("▁") or "▁") in _ALWAYS or piece == "▁":
             used.add(index)
     kept = sorted(used)
-    tensors = load_file(folder / "model.safetensors")
     tensors[_WORDS] = np.ascontiguousarray(tensors[_WORDS][kept])
     out.mkdir(parents=True, exist_ok=True)
     e5.write_tokenizer([pieces[index] for index in kept], out)

@@ -12,7 +12,21 @@ import torch
 from torch import Tensor, nn
 
 
-class Prompted(nn.Module):
+class _InFront(nn.Module):
+    """An encoder that finds learned tokens in front of every text."""
+
+    def __init__(self, encoder: nn.Module) -> None:
+        super().__init__()
+        self.config: Any = encoder.config
+        self.encoder = encoder
+
+    def get_input_embeddings(self) -> nn.Module:
+        """The encoder's own."""
+        found: nn.Module = self.encoder.get_input_embeddings()  # type: ignore[operator]
+        return found
+
+
+class Prompted(_InFront):
     """Prompt tuning (Lester, Al-Rfou and Constant 2021): embeddings that stand before those of the text.
 
     Args:
@@ -20,17 +34,11 @@ class Prompted(nn.Module):
     """
 
     def __init__(self, encoder: nn.Module, prompt: Tensor) -> None:
-        super().__init__()
-        width = _embeddings(encoder).weight.shape[1]  # type: ignore[index]
+        super().__init__(encoder)
+        width = self.get_input_embeddings().weight.shape[1]  # type: ignore[index]
         if prompt.ndim != 2 or prompt.shape[1] != width:
             raise ValueError(f"prompt of shape {tuple(prompt.shape)} for embeddings of {width}")
-        self.config = encoder.config
-        self.encoder = encoder
         self.prompt = nn.Parameter(prompt)
-
-    def get_input_embeddings(self) -> nn.Module:
-        """The encoder's own."""
-        return _embeddings(self.encoder)
 
     def forward(
         self, input_ids: Tensor | None = None, *, attention_mask: Tensor, inputs_embeds: Tensor | None = None
@@ -45,7 +53,7 @@ class Prompted(nn.Module):
         return SimpleNamespace(last_hidden_state=states[:, len(self.prompt) :])
 
 
-class Prefixed(nn.Module):
+class Prefixed(_InFront):
     """Prefix tuning (Li and Liang 2021): keys and values that every layer's attention finds before those of the text.
 
     Args:
@@ -53,19 +61,13 @@ class Prefixed(nn.Module):
     """
 
     def __init__(self, encoder: nn.Module, prefix: Tensor) -> None:
-        super().__init__()
-        config: Any = encoder.config
-        self.config = config
+        super().__init__(encoder)
+        config = self.config
         self._layers, self._heads = int(config.num_hidden_layers), int(config.num_attention_heads)
         width = self._layers * 2 * int(config.hidden_size)
         if prefix.ndim != 2 or prefix.shape[1] != width:
             raise ValueError(f"prefix of shape {tuple(prefix.shape)} for keys and values of {width}")
-        self.encoder = encoder
         self.prefix = nn.Parameter(prefix)
-
-    def get_input_embeddings(self) -> nn.Module:
-        """The encoder's own."""
-        return _embeddings(self.encoder)
 
     def forward(
         self, input_ids: Tensor | None = None, *, attention_mask: Tensor, inputs_embeds: Tensor | None = None
@@ -85,11 +87,6 @@ class Prefixed(nn.Module):
             attention_mask=_widened(attention_mask, count),
             past_key_values=cache,
         )
-
-
-def _embeddings(encoder: nn.Module) -> nn.Module:
-    found: nn.Module = encoder.get_input_embeddings()  # type: ignore[operator]
-    return found
 
 
 def _widened(mask: Tensor, count: int) -> Tensor:

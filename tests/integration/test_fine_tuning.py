@@ -16,9 +16,10 @@ from monitor.understand.network import Network
 from tests.integration.test_training import write_labels
 from tests.unit.models import make_encoder
 from training import processes
+from training.arguments import reporters
 from training.data.examples import Example
 from training.data.reading import read_examples
-from training.finetune import Lesson, fine_tune, looked_at, reporters
+from training.finetune import Lesson, fine_tune, looked_at
 from training.recipe import Recipe
 from training.rows import Rows
 

@@ -40,15 +40,9 @@ def test_checkpoint_half_deleted_or_cut_off_is_not_gone_on_from(tmp_path: Path, 
 
 
 def test_checkpoint_of_which_nobody_knows_the_end_is_not_gone_on_from(tmp_path: Path) -> None:
-    for step, mark in ((1, None), (2, b'{"model.safet'), (3, b"\xff")):
+    for step, mark in ((1, None), (2, b'{"model.safet'), (3, b"\xff"), (4, b"")):
         checkpoint = saved(tmp_path, step)
         (checkpoint / "complete").unlink()
         if mark is not None:
             (checkpoint / "complete").write_bytes(mark)
     assert last_complete(tmp_path) is None
-
-
-def test_mark_without_sizes_counts(tmp_path: Path) -> None:
-    checkpoint = saved(tmp_path, 7)
-    (checkpoint / "complete").write_bytes(b"")
-    assert last_complete(tmp_path) == checkpoint

@@ -6,7 +6,6 @@ python -m training.evaluation.speed FOLDER < texts (one JSON string a line)
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from monitor.cores import cores
 from monitor.errors import BundleError
 
 ENOUGH = 1000
@@ -81,7 +81,7 @@ def _main(folder: Path) -> None:
                 "start_seconds": round(ready - started, 2),
                 "peak_megabytes": _peak(),
                 "device": "cuda" if torch is not None and torch.cuda.is_available() else "cpu",
-                "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+                "cores": cores(),
             }
         )
     )

@@ -19,6 +19,7 @@ from uuid import NAMESPACE_OID, uuid5
 
 from monitor.errors import InputError
 from training.labels.entities import Spans
+from training.placing import placed
 
 Format = Literal["jsonl", "csv", "parquet", "label-studio", "argilla"]
 FORMATS: tuple[Format, ...] = get_args(Format)
@@ -98,15 +99,11 @@ def write_tasks(path: Path, tasks: Sequence[Task], format: Format) -> None:
 @contextmanager
 def _opened(path: Path) -> Iterator[IO[str]]:
     """The file for writing, packed as its name says; it takes the old one's place only when it is whole."""
-    part = path.with_name(f".{path.name}.part")
     try:
-        with _stream(part, path.suffix.lower()) as stream:
+        with placed(path) as part, _stream(part, path.suffix.lower()) as stream:
             yield stream
-        part.replace(path)
     except OSError as error:
         raise InputError(f"{path}: cannot be written: {error.strerror or error}") from None
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _stream(path: Path, packed: str) -> IO[str]:
@@ -134,14 +131,11 @@ def _parquet(path: Path, rows: Sequence[dict[str, Any]]) -> None:
             for name in columns
         }
     )
-    part = path.with_name(f".{path.name}.part")
     try:
-        pyarrow.parquet.write_table(table, part)
-        part.replace(path)
+        with placed(path) as part:
+            pyarrow.parquet.write_table(table, part)
     except OSError as error:
         raise InputError(f"{path}: cannot be written: {error.strerror or error}") from None
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _label_studio(task: Task) -> dict[str, Any]:

@@ -24,10 +24,14 @@ def hashes(texts: Iterable[str]) -> NDArray[np.uint64]:
     return np.frombuffer(digests, _FORM)
 
 
-def write_taught(folder: Path, texts: Iterable[str]) -> Path:
-    """Note in a model's folder which texts it was taught (those held out of teaching to tune it are among them)."""
+def write_taught(folder: Path, texts: Iterable[str], others: Iterable[NDArray[np.uint64]] = ()) -> Path:
+    """Note in a model's folder which texts it was taught (those held out of teaching to tune it are among them).
+
+    Args:
+        others: what `read_taught` gives of the models that it learned from.
+    """
     path = folder / TAUGHT
-    np.unique(hashes(texts)).astype(_FORM).tofile(path)
+    np.unique(np.concatenate([hashes(texts), *others])).astype(_FORM).tofile(path)
     return path
 
 

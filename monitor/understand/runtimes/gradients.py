@@ -17,9 +17,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from monitor.cores import cores
 from monitor.understand.network import Network, pool
 from monitor.understand.runtimes import Attribution, Logits
-from monitor.understand.runtimes.pytorch import cores, padding, read_network
+from monitor.understand.runtimes.pytorch import padding, read_network
 from monitor.understand.runtimes.windows import Splitter, Window
 
 if TYPE_CHECKING:

@@ -13,10 +13,8 @@ other at every step, which on a machine that does other work too cost more than 
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,6 +24,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file
 
+from monitor.cores import cores
 from monitor.errors import BundleError, SettingsError
 from monitor.understand.network import Network
 from monitor.understand.runtimes import Logits
@@ -99,8 +98,7 @@ class EncoderRuntime:
         place: dict[tuple[int, ...], int] = {}
         rows = np.array([place.setdefault(window, len(place)) for window in windows], np.int64)
         sentiment, topics = self._heads(self._pooled(list(place)))
-        logits = Logits(sentiment[rows], topics[rows], starts, weights)
-        return replace(logits, cut=cut) if cut else logits
+        return Logits(sentiment[rows], topics[rows], starts, weights, cut)
 
     def pooled(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """What the heads read of each text, (texts, hidden); of a long text the mean over its windows."""
@@ -193,11 +191,6 @@ def padding(network: Network) -> int:
 
 def _call(compute: Callable[[], NDArray[np.float32]]) -> NDArray[np.float32]:
     return compute()
-
-
-def cores() -> int:
-    """The processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _device(name: str) -> torch.device:
