@@ -1,6 +1,6 @@
 """Every way of teaching on the same texts: accuracy, weights that learn, time, memory.
 
-    python benchmarks/tuning.py --data DATA [--texts 2000] [--epochs 2] [--encoder NAME] [--only lora,full] [--json]
+    python benchmarks/tuning.py --data DATA [--texts 2000] [--epochs 2] [--encoder NAME] [--only "lora, FGM" …] [--json]
 
 Reads `tfns.train.jsonl.gz` and `tfns.test.jsonl.gz` (or --train, --test) in the folder DATA. Each method runs in a
 process of its own, so that its peak memory is its own; seconds are those of teaching alone. The rates are the usual
@@ -37,7 +37,7 @@ METHODS: dict[str, dict[str, dict[str, Any]]] = {
     "lora, focal loss": {**LORA, "loss": {"kind": "focal"}},
     "lora, class weights": {**LORA, "loss": {"class_weights": "balanced"}},
     "lora, R-Drop": {**LORA, "loss": {"rdrop": 1.0}},
-    "lora, FGM": {**LORA, "loss": {"adversarial": 0.5}},
+    "lora, FGM": {**LORA, "loss": {"adversarial": 0.05}},
 }
 
 
@@ -113,14 +113,14 @@ def main() -> None:
     parser.add_argument("--texts", type=int, default=2000, help="texts taken at random; 0: all")
     parser.add_argument("--epochs", type=float, default=2)
     parser.add_argument("--seed", type=int, default=13)
-    parser.add_argument("--only", help="methods, with commas")
+    parser.add_argument("--only", action="append", help="a method; may be given several times")
     parser.add_argument("--json", action="store_true", help="one JSON object a method")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.one:
         print(json.dumps(taught(given.one, given)))
         return
-    wanted = given.only.split(",") if given.only else list(METHODS)
+    wanted = given.only or list(METHODS)
     unknown = [name for name in wanted if name not in METHODS]
     if unknown:
         parser.error(f"there is no method {unknown[0]!r}; there are {', '.join(METHODS)}")

@@ -14,7 +14,7 @@ from monitor.errors import InputError
 from monitor.understand.encoders import load_tokenizer
 from monitor.understand.network import Network
 from tests.integration.test_training import write_labels
-from tests.unit.models import make_encoder
+from tests.unit.models import make_encoder, small_recipe
 from training import processes
 from training.arguments import reporters
 from training.data.examples import Example
@@ -49,18 +49,11 @@ def recipe(
     data: Path, *, tuning: dict[str, Any] | None = None, loss: dict[str, Any] | None = None, **schedule: Any
 ) -> Recipe:
     plan = {"epochs": 2, "batch": 8, "rate": 4e-3, "head_rate": 2e-2, "max_tokens": 48, "dropout": 0.0, "threads": 1}
-    return Recipe.model_validate(
-        {
-            "name": "small",
-            "version": "0.0.1",
-            "kind": "encoder",
-            "languages": ["en"],
-            "train": [{"file": "train.jsonl", "origin": "", "licence": ""}],
-            "encoder": {"name": str(data / "encoder"), "max_tokens": 64},
-            "tuning": {"method": "full", **(tuning or {})},
-            "loss": loss or {},
-            "schedule": {**plan, "precision": "fp32", **schedule},
-        }
+    return small_recipe(
+        encoder={"name": str(data / "encoder"), "max_tokens": 64},
+        tuning={"method": "full", **(tuning or {})},
+        loss=loss or {},
+        schedule={**plan, "precision": "fp32", **schedule},
     )
 
 

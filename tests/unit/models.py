@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from monitor.understand.encoders import digests, sha256
+from training.recipe import Recipe
 
 WORDS = [
     "profit",
@@ -204,3 +205,17 @@ def make_toward_bundle(folder: Path, *, languages: tuple[str, ...] = ("en",), **
     }
     (folder / "bundle.json").write_text(json.dumps(manifest), encoding="utf-8")
     return folder
+
+
+def small_recipe(**sections: Any) -> Recipe:
+    """A recipe of an encoder's run on `train.jsonl`, with these sections."""
+    return Recipe.model_validate(
+        {
+            "name": "small",
+            "version": "0.0.1",
+            "kind": "encoder",
+            "languages": ["en"],
+            "train": [{"file": "train.jsonl", "origin": "", "licence": ""}],
+            **sections,
+        }
+    )

@@ -63,6 +63,19 @@ def test_file_with_repeat_0_is_left_out(tmp_path: Path) -> None:
     assert [data.file for data in corpus.training_data] == ["train.jsonl"]
 
 
+def test_texts_of_a_file_may_all_be_taught(tmp_path: Path) -> None:
+    rows = rows_of(120)
+    write(tmp_path / "train.jsonl", rows[:60])
+    write(tmp_path / "made.jsonl", rows[60:])
+    made = '[[train]]\nfile = "made.jsonl"\n@held = false\n'
+    corpus = gathered(tmp_path, recipe_of(tmp_path, ONE + made))
+    own = {str(row["text"]) for row in rows[:60]}
+    assert corpus.held and all(row.text in own for row in corpus.held)
+    assert len(corpus.taught) + len(corpus.held) == 120
+    with pytest.raises(InputError, match="no file has texts held out"):
+        gathered(tmp_path, recipe_of(tmp_path, made))
+
+
 def test_set_of_which_nothing_is_held_out_is_refused(tmp_path: Path) -> None:
     rows = [row for row in rows_of(60) if not held_out([Example(str(row["text"]))], 0.1)[1]][:6]
     write(tmp_path / "train.jsonl", rows)

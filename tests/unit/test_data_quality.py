@@ -192,21 +192,6 @@ def test_corpus_is_read_as_the_recipe_says_and_kept_clear_of_its_tests(tmp_path:
         )
 
 
-def test_texts_of_a_file_may_all_be_taught(tmp_path: Path) -> None:
-    train = [{"words": f"Company number {n} says {n * 7}", "label": n % 2} for n in range(60)]
-    path = recipe_of(tmp_path, train, [{"text": LONG}])
-    made = [{"text": f"Made up {n} tells {n * 7}", "sentiment": "neutral"} for n in range(60)]
-    (tmp_path / "made.jsonl").write_text("\n".join(map(json.dumps, made)))
-    more = '[[train]]\nfile = "made.jsonl"\norigin = "here"\nlicence = "MIT"\nheld = false\n'
-    path.write_text(path.read_text() + more)
-    corpus = gather(read_recipe(str(path)), tmp_path, load_taxonomy())
-    assert corpus.held and all(row.text.startswith("Company") for row in corpus.held)
-    assert len(corpus.taught) + len(corpus.held) == 120
-    path.write_text(path.read_text().replace("[[test]]", "held = false\n[[test]]", 1))
-    with pytest.raises(InputError, match="no file has texts held out"):
-        gather(read_recipe(str(path)), tmp_path, load_taxonomy())
-
-
 # --- splits ----------------------------------------------------------------------------------------------------------
 
 

@@ -14,7 +14,7 @@ from safetensors.numpy import load_file, save_file
 
 from monitor.errors import InputError
 from monitor.understand.encoders import load_encoder
-from tests.unit.models import make_encoder
+from tests.unit.models import make_encoder, small_recipe
 from training import e5
 from training.bases import base_for
 from training.data.examples import Example
@@ -43,16 +43,7 @@ def make_unigram_encoder(folder: Path) -> Path:
 
 def recipe(name: object, *, trimmed: bool, layers: int) -> Recipe:
     choice = EncoderChoice(name=str(name), trim=trimmed, layers=layers)
-    return Recipe.model_validate(
-        {
-            "name": "small",
-            "version": "0.0.1",
-            "kind": "encoder",
-            "languages": ["en"],
-            "train": [{"file": "train.jsonl", "origin": "", "licence": ""}],
-            "encoder": choice.model_dump(),
-        }
-    )
+    return small_recipe(encoder=choice.model_dump())
 
 
 def killed_in_writing(settings: Recipe, workplace: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from monitor.errors import InputError
+from tests.unit.models import small_recipe
 from training.recipe import Recipe, Tuning
 from training.tuning import check, positions, tuned
 
@@ -28,18 +29,7 @@ def encoder(kind: str, rows: int = 34, pad: int = 1) -> Any:
 
 
 def recipe(**sections: dict[str, Any]) -> Recipe:
-    return Recipe.model_validate(
-        {
-            "name": "small",
-            "version": "0.0.1",
-            "kind": "encoder",
-            "languages": ["en"],
-            "train": [{"file": "train.jsonl", "origin": "", "licence": ""}],
-            "encoder": {"name": "small", "max_tokens": 24},
-            "schedule": {"max_tokens": 24},
-            **sections,
-        }
-    )
+    return small_recipe(**{"encoder": {"name": "small", "max_tokens": 24}, "schedule": {"max_tokens": 24}, **sections})
 
 
 @pytest.mark.parametrize(
