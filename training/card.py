@@ -152,9 +152,9 @@ def _held(encoder: Encoder) -> str:
 
 def _near_copies(corpus: Corpus) -> list[str]:
     """What became of taught texts that are nearly tested ones."""
-    fate = "were taught, so numbers on that file flatter" if corpus.near_taught else "were not taught"
     lines = [
-        f"{len(near.pairs):,} texts that are near copies of {near.tested:,} of {file} {fate}."
+        f"{len(near.pairs):,} texts that are near copies of {near.tested:,} of {file} "
+        + ("were taught, so numbers on that file flatter." if file in corpus.near_taught else "were not taught.")
         for file, near in corpus.near_leaks.items()
         if near.pairs
     ]

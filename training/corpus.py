@@ -34,7 +34,7 @@ class Corpus:
         held: what temperatures and thresholds are chosen on; no weight sees it.
         topics: every topic id the taught texts carry, sorted.
         near_leaks: test file → the taught files' texts that are near copies of its own.
-        near_taught: whether these were taught all the same.
+        near_taught: those of these files whose near copies were not left out on their account.
         always: fingerprints of the texts that are never held out (`held = false`).
         repeats: fingerprint → how often an epoch sees the text, where that is not once.
         training_data: the files as they were when they were read.
@@ -45,7 +45,7 @@ class Corpus:
     held: Sequence[Example]
     topics: tuple[str, ...]
     near_leaks: Mapping[str, NearLeaks] = field(default_factory=dict)
-    near_taught: bool = False
+    near_taught: frozenset[str] = frozenset()
     always: frozenset[str] = frozenset()
     repeats: Mapping[str, int] = field(default_factory=dict)
     training_data: tuple[TrainingData, ...] = ()
@@ -106,9 +106,9 @@ def gather(recipe: Recipe, folder: Path, taxonomy: Taxonomy) -> Corpus:
             refuse_leaks(rows, tested, train_name="the training files", test_name=file.file)
             kept, found_near = without_near_leaks(rows, tested)
             if found_near.pairs:
-                log.warning("%s: %s: %s", file.file, found_near, "taught" if recipe.near_leaks else "not taught")
+                log.warning("%s: %s: %s", file.file, found_near, "taught" if file.near_leaks else "not taught")
             leaked[file.file] = found_near
-            if not recipe.near_leaks:
+            if not file.near_leaks:
                 rows = kept
     taught, held = divided(recipe, rows, always, repeats)
     topics = tuple(sorted({topic for row in taught for topic in row.topics or ()}))
@@ -116,9 +116,8 @@ def gather(recipe: Recipe, folder: Path, taxonomy: Taxonomy) -> Corpus:
     held = [
         row if row.topics is None else replace(row, topics=tuple(t for t in row.topics if t in known)) for row in held
     ]
-    return Corpus(
-        taught, held, topics, leaked, recipe.near_leaks, frozenset(always), repeats, training_data=tuple(described)
-    )
+    near_taught = frozenset(file.file for file in recipe.test if file.near_leaks)
+    return Corpus(taught, held, topics, leaked, near_taught, frozenset(always), repeats, training_data=tuple(described))
 
 
 def as_read(file: DataFile | UnlabelledFile, folder: Path) -> tuple[list[Example], TrainingData]:

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from monitor.errors import InputError
 
 RECIPES = Path(__file__).with_name("recipes")
-_GONE = {"topics.exclusive": "it did nothing"}
+_GONE = {"topics.exclusive": "it did nothing", "near_leaks": "each [[test]] file says it of itself"}
 """Keys that recipes of older bundles still have, and why they went."""
 Method = Literal["full", "lora", "adalora", "ia3", "prefix", "prompt", "heads"]
 
@@ -34,6 +34,7 @@ class DataFile(_Part):
     exhaustive: bool = Field(True, description="a topic that the file knows and a text lacks is absent from it")
     old: bool = Field(False, description="the bundle that is gone on from knows it: only a share is taught again")
     quote: bool = Field(False, description="texts of it may be quoted in the model card")
+    near_leaks: bool = Field(False, description="near copies of its texts may be taught; the card then says so")
     held: bool = Field(
         True, description="some are held out to choose temperatures and thresholds; false: all taught (made-up texts)"
     )
@@ -207,7 +208,6 @@ class Recipe(_Part):
     test: list[DataFile] = Field(default_factory=list)
     unlabelled: list[UnlabelledFile] = Field(default_factory=list)
     topics: TopicChoice = TopicChoice()
-    near_leaks: bool = Field(False, description="teach near copies of tested texts too; the card then says so")
     probes: bool = Field(True, description="measure pairs, robustness and bias too, not only the files, at the end")
     toward: bool = Field(False, description="teach sentiment toward each of several entities, on marked texts")
     toward_share: float = Field(1.0, gt=0, le=1, description="of the marked texts an epoch sees; each its turn")

@@ -180,9 +180,10 @@ def test_corpus_is_read_as_the_recipe_says_and_kept_clear_of_its_tests(tmp_path:
     assert len(texts) == 40
     assert LONG + " soon" not in texts
     assert len(corpus.near_leaks["test.jsonl"].pairs) == 1
-    allowed = gather(recipe.model_copy(update={"near_leaks": True}), tmp_path, load_taxonomy())
+    lenient = recipe.test[0].model_copy(update={"near_leaks": True})
+    allowed = gather(recipe.model_copy(update={"test": [lenient]}), tmp_path, load_taxonomy())
     assert len(allowed.taught) + len(allowed.held) == 41
-    assert (corpus.near_taught, allowed.near_taught) == (False, True)
+    assert (corpus.near_taught, allowed.near_taught) == (frozenset(), {"test.jsonl"})
     assert len(allowed.near_leaks["test.jsonl"].pairs) == 1
     with pytest.raises(InputError, match="all 40 sentiment labels are positive"):
         gather(
