@@ -16,7 +16,8 @@ from monitor.understand.watchlist import Company
 from tests.unit.scripted import by_words, scripted, tone
 from training.data.examples import Example
 from training.evaluation.contest import Contest, contest_of_bundles
-from training.evaluation.significance import Comparison, compare, compare_micro_f1, holm
+from training.evaluation.resampling import compare_macro_f1, compare_micro_f1
+from training.evaluation.significance import Comparison, compare, holm
 from training.evaluation.verdict import LARGE, verdict
 
 WATCHLIST = Watchlist([Company("ACM", en="Acme")])
@@ -130,6 +131,43 @@ def test_micro_f1_of_many_topics_is_resampled_by_texts() -> None:
     assert gap.candidate == pytest.approx(f1_score(truth, worse, average="micro"))
     assert gap.low < gap.candidate - gap.champion < gap.high < 0
     assert gap.p_worse < 0.001
+
+
+def test_macro_f1_of_many_topics_is_the_mean_over_those_that_occur() -> None:
+    random = np.random.default_rng(6)
+    truth = random.random((500, 20)) < 0.1
+    truth[:, 19] = False
+    worse = truth ^ (random.random(truth.shape) < 0.05)
+    gap = compare_macro_f1(truth, worse, truth)
+    assert gap.champion == 1.0
+    assert gap.candidate == pytest.approx(f1_score(truth[:, :19], worse[:, :19], average="macro"))
+    assert gap.low < gap.candidate - gap.champion < gap.high < 0
+    assert gap.p_worse < 0.001
+
+
+def test_topics_are_compared_as_they_are_served() -> None:
+    # Both say dividend and earnings of every text, and rightly. Which of the two is likelier is nobody's concern.
+    texts = [f"text {n} on a payout out of profits" for n in range(300)]
+    files = {"exam.jsonl": [Example(text, "en", topics=("dividend", "earnings")) for text in texts]}
+
+    def either(text: str) -> tuple[object, object]:
+        first = 0.7 + 0.2 * (texts.index(text) % 2)
+        return (0.2, 0.6, 0.2), (first, 1.6 - first, 0.1)
+
+    def dividend_first(text: str) -> tuple[object, object]:
+        return (0.2, 0.6, 0.2), (0.9, 0.7, 0.1)
+
+    held = contest_of_bundles(scripted(either), scripted(dividend_first), files, load_taxonomy(), WATCHLIST)  # type: ignore[arg-type]
+    gap = held.tasks["topics"].macro_f1
+    assert gap is not None
+    assert (gap.champion, gap.candidate) == (1.0, 1.0)
+    assert verdict(held).passes
+
+    def none_of_earnings(text: str) -> tuple[object, object]:
+        return (0.2, 0.6, 0.2), (0.9, 0.4, 0.1)
+
+    held = contest_of_bundles(scripted(either), scripted(none_of_earnings), files, load_taxonomy(), WATCHLIST)  # type: ignore[arg-type]
+    assert [finding.what for finding in verdict(held).worse] == ["topics, macro-F1", "topics, micro-F1"]
 
 
 def test_ten_thousand_resamples_take_a_moment() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,8 @@ from monitor.understand.topics import Taxonomy
 from training.data.examples import Example
 from training.evaluation.answers import Answers, passed
 from training.evaluation.judged import judge, read_topics
-from training.evaluation.significance import Comparison, Difference, compare, compare_micro_f1
+from training.evaluation.resampling import Difference, compare_macro_f1, compare_micro_f1
+from training.evaluation.significance import Comparison, compare
 from training.evaluation.slices import members
 from training.evaluation.tasks import texts_to_ask
 
@@ -35,8 +36,10 @@ class Contest:
 
     Attributes:
         champion, candidate: name@version.
-        tasks: task → comparison over all texts of all files; the tasks are those of `judged.py`.
-        micro_f1: `topics` → every topic against its threshold.
+        tasks: task → comparison over all texts of all files; the tasks are those of `judged.py`. The macro-F1 of
+            `topics` is that of every topic against its threshold, as topics are served: of a text with several, which
+            is the likeliest says little.
+        micro_f1: `topics` → the same decisions, all together.
         slices: accuracy on each slice of each task; the files are slices too.
     """
 
@@ -71,7 +74,7 @@ def contest(
     tasks, parts = {}, []
     for task, before in old.items():
         after = new[task]
-        tasks[task] = compare(before.said, after.said, before.truth, rows=before.rows)
+        tasks[task] = compare(before.said, after.said, before.truth, rows=before.rows, with_f1=task != "topics")
         for (by, name), inside in where.items():
             chosen = inside[before.rows]
             if 0 < chosen.sum() < len(before):
@@ -79,11 +82,12 @@ def contest(
                 found = compare(part.said, other.said, part.truth, rows=part.rows, with_f1=False)
                 parts.append(SliceComparison(by, name, task, found))
     micro = {}
-    if "topics" in old:
+    if "topics" in tasks:
         labels = read_topics(examples, taxonomy, topics)
         texts = [examples[row].text for row in labels.rows]
-        said = [_said(answers, texts, topics) & labels.asked for answers in (champion, candidate)]
-        micro["topics"] = compare_micro_f1(said[0], said[1], labels.truth)
+        first, second = (_said(answers, texts, topics) & labels.asked for answers in (champion, candidate))
+        tasks["topics"] = replace(tasks["topics"], macro_f1=compare_macro_f1(first, second, labels.truth))
+        micro["topics"] = compare_micro_f1(first, second, labels.truth)
     return Contest(champion.manifest.model, candidate.manifest.model, tasks, micro, parts)
 
 

@@ -6,30 +6,13 @@ are never counted as so many independent ones.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-RESAMPLES = 10_000
-SEED = 13
-
-
-@dataclass(frozen=True)
-class Difference:
-    """A measure of both models, and how sure its difference is (paired bootstrap).
-
-    Attributes:
-        low, high: 95 % interval of candidate − champion.
-        p_worse: one-sided; small when the candidate is worse and it is not chance.
-    """
-
-    champion: float
-    candidate: float
-    low: float
-    high: float
-    p_worse: float
+from training.evaluation.measures import one_hot
+from training.evaluation.resampling import Difference, compare_macro_f1
 
 
 @dataclass(frozen=True)
@@ -111,65 +94,11 @@ def _flipped(lost: NDArray[np.int64]) -> float:
     return min(1.0, float(chance[lost[lost > 0].sum() :].sum()))
 
 
-def compare_micro_f1(champion: NDArray[np.bool_], candidate: NDArray[np.bool_], truth: NDArray[np.bool_]) -> Difference:
-    """The micro-F1 of two models' (texts, topics) decisions, resampled by texts."""
-
-    def parts(said: NDArray[np.bool_]) -> NDArray[np.int64]:
-        return np.stack([(said & truth).sum(1), said.sum(1) + truth.sum(1)], 1)
-
-    cells, times = np.unique(np.concatenate([parts(champion), parts(candidate)], 1), axis=0, return_counts=True)
-
-    def scores(weights: NDArray[np.float64]) -> NDArray[np.float64]:
-        sums = weights @ cells
-        found: NDArray[np.float64] = 2 * sums[:, [0, 2]] / np.maximum(1, sums[:, [1, 3]])
-        return found
-
-    return _bootstrapped(times, scores)
-
-
 def _macro_f1(
     champion: NDArray[np.int64], candidate: NDArray[np.int64], truth: NDArray[np.bool_], texts: NDArray[np.int64]
 ) -> Difference:
-    """The macro-F1 of two models' answers; whole texts are drawn, each with all its answers.
-
-    Source: Field and Welsh 2007, "Bootstrapping clustered data".
-    """
-    # What a resample is worth depends only on how often it holds each kind of answer: same truth, same two answers.
-    kinds = np.concatenate([champion[:, None], candidate[:, None], truth.astype(np.int64)], 1)
-    cells, kind, times = np.unique(kinds, axis=0, return_inverse=True, return_counts=True)
-    held = None
-    if texts.max() + 1 < len(texts):
-        answers = np.zeros((texts.max() + 1, len(cells)), np.int64)
-        np.add.at(answers, (texts, kind.reshape(-1)), 1)
-        held, times = np.unique(answers, axis=0, return_counts=True)
-    present = np.flatnonzero(truth.any(0))
-    meant = cells[:, 2:][:, present].astype(float)
-
-    def scores(weights: NDArray[np.float64]) -> NDArray[np.float64]:
-        weights = weights if held is None else weights @ held
-        found = []
-        for place in (0, 1):
-            said = (cells[:, place, None] == present).astype(float)
-            right, both = weights @ (said * meant), weights @ (said + meant)
-            # A class that a resample happens to lack is left out of its mean.
-            there = both > 0
-            f1 = np.where(there, 2 * right / np.where(there, both, 1.0), 0.0)
-            found.append(f1.sum(1) / np.maximum(1, there.sum(1)))
-        return np.stack(found, 1)
-
-    return _bootstrapped(times, scores)
-
-
-def _bootstrapped(times: NDArray[np.int64], scores: Callable[[NDArray[np.float64]], NDArray[np.float64]]) -> Difference:
-    """Difference of two scores; `scores` maps (resamples, kinds of text) weights to (resamples, 2)."""
-    count = int(times.sum())
-    observed = scores(times[None, :].astype(float))[0]
-    drawn = np.random.default_rng(SEED).multinomial(count, times / count, size=RESAMPLES).astype(float)
-    both = scores(drawn)
-    gap = both[:, 1] - both[:, 0]
-    low, high = np.quantile(gap, [0.025, 0.975])
-    p_worse = (1 + int((gap >= 0).sum())) / (RESAMPLES + 1)
-    return Difference(float(observed[0]), float(observed[1]), float(low), float(high), p_worse)
+    old, new = one_hot(champion, truth.shape[1]), one_hot(candidate, truth.shape[1])
+    return compare_macro_f1(old, new, truth, texts=texts)
 
 
 def holm(p_values: list[float]) -> list[float]:
