@@ -3,7 +3,8 @@
 It may not when it is significantly worse on all texts together or on any large slice of them, or when there is nothing
 to compare the two on. "Significantly worse" is a lower number whose one-sided p value is under SIGNIFICANT. Over all
 texts of a task these are accuracy (exact McNemar), macro-F1 and, for topics, micro-F1 (paired bootstrap; topics by
-their thresholds); on slices it is accuracy. P values are corrected for the number of comparisons over all texts, and for the number of slices (Holm).
+their thresholds); on slices it is accuracy. P values are corrected for the number of comparisons over all texts, and
+for the number of slices (Holm).
 A slice is large from LARGE answers on.
 """
 
