@@ -10,6 +10,7 @@ from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html
 from dashboard import query
 from dashboard.context import Context, View
 from dashboard.parts import choices, empty, select, severity_chip, state_chip, thousands, when
+from dashboard.reason import bounded, reason
 from monitor.alerts import numerals
 from monitor.store.queries import alert_pages
 from monitor.store.queries.alert_pages import AlertFilter
@@ -108,13 +109,13 @@ def _table(view: View, found: Sequence[Alert]) -> Any:
                             html.Span(view.language(alert.series.lang), className="chip")
                             if alert.series.lang
                             else None,
-                            html.Div(alert.reason, className="alert-reason"),
+                            html.Div(reason(view, alert), className="alert-reason"),
                         ]
                     ),
                     html.Td(when(alert.opened_at), className="time"),
                     html.Td(when(alert.resolved_at) if alert.resolved_at else "–", className="time"),
                     html.Td(thousands(alert.observed), className="number"),
-                    html.Td(numerals.count(alert.expected), className="number"),
+                    html.Td(bounded(view, numerals.count(alert.expected)), className="number"),
                 ],
                 key=alert.id,
             )

@@ -13,6 +13,7 @@ from dashboard.context import Context, View, address, moment
 from dashboard.pages import strip
 from dashboard.parts import card, choices, empty, percent, points, select, severity_chip, thousands
 from dashboard.ranges import ALL, DEFAULT, RANGES, Range, is_live, resolve, width_for
+from dashboard.reason import reason
 from monitor.store.queries import alert_pages, curves
 from monitor.store.queries.alerts import Alert
 from monitor.store.queries.curves import Counts, Ranked, Window
@@ -258,7 +259,7 @@ def _alert_list(view: View, active: Sequence[Alert]) -> Any:
                     ],
                     className="alert-head",
                 ),
-                html.Div(alert.reason, className="alert-reason"),
+                html.Div(reason(view, alert), className="alert-reason"),
                 html.Div(view.t("since", time=f"{moment(alert.opened_at)} UTC"), className="muted"),
             ],
             href=f"/alert/{alert.id}",

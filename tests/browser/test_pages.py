@@ -200,6 +200,7 @@ def test_labels_and_names_follow_the_language(page: Page, serve: Serve, record: 
     expect(page.locator("#nav")).to_contain_text("警报")
     expect(page.locator("#overview-company tbody tr").first).to_contain_text("特斯拉")
     expect(page.locator("#overview-topic tbody tr").first).to_contain_text("公司与产品")
+    expect(page.locator(".alert-reason").first).to_contain_text("“特斯拉”相关的英文文档共 44 篇，其中负面 41 篇")
 
 
 def test_empty_record_says_what_to_do_and_fills_by_itself(
