@@ -18,7 +18,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from training.data.doubles import conflicts, without_doubles, without_near_doubles
+from training.data.doubles import conflicts, without_doubles
+from training.data.near import first_copies, marked
 from training.data.reading import read_examples
 
 LABELS = ("negative", "neutral", "positive")
@@ -54,7 +55,7 @@ def main() -> None:
         examples = measured("read", lambda: read_examples(path))
         measured("conflicts", lambda: conflicts(examples))
         single = measured("copies", lambda: without_doubles(examples))
-        measured("near copies", lambda: without_near_doubles(single)[0])
+        measured("near copies", lambda: first_copies(marked([row.text for row in single])))
     print(json.dumps({"rows": rows, **steps}))
 
 

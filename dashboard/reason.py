@@ -20,7 +20,6 @@ def reason(view: View, alert: Alert) -> str:
     t, evidence = view.t, alert.evidence
     try:
         end = datetime.fromisoformat(evidence["window"]["end"])
-        lift = evidence["lift"]
         share, expected_share = evidence["share"], evidence["expected_share"]
         stories, told, sources = evidence["stories_total"], evidence["stories"], evidence["sources_total"]
         foremost = told[0]["headline"] if told else ""
@@ -30,6 +29,7 @@ def reason(view: View, alert: Alert) -> str:
     if share is not None and expected_share is not None:
         compared = t("why_share", share=numerals.percent(share), expected=numerals.percent(expected_share))
     p_value = numerals.probability(alert.p_value)
+    told_p = bounded(view, p_value)
     about = t("why_about", what=view.series(alert.series)) if alert.series.topic or alert.series.company else ""
     said = t(
         "why_counts",
@@ -40,13 +40,18 @@ def reason(view: View, alert: Alert) -> str:
         total=alert.total,
         observed=alert.observed,
         expected=bounded(view, numerals.count(alert.expected)),
-        lift=bounded(view, numerals.lift(lift)),
-        p=f"= {p_value}" if bounded(view, p_value) == p_value else bounded(view, p_value),
+        lift=times_expected(view, alert),
+        p=f"= {p_value}" if told_p == p_value else told_p,
         share=compared,
     )
     if foremost:
         said += t("why_stories", stories=stories, sources=sources, headline=foremost)
     return said
+
+
+def times_expected(view: View, alert: Alert) -> str:
+    """How many times the expected was observed; a dash where nothing was expected."""
+    return bounded(view, numerals.lift(alert.observed / alert.expected)) if alert.expected > 0 else "–"
 
 
 def bounded(view: View, number: str) -> str:

@@ -11,7 +11,7 @@ from dash import Dash, Input, Output, State, ctx, dcc, html, no_update
 from dashboard import charts, query
 from dashboard.context import Context, View, address, moment
 from dashboard.parts import card, chance, empty, facts, link_out, severity_chip, state_chip, thousands, when
-from dashboard.reason import bounded, reason
+from dashboard.reason import bounded, reason, times_expected
 from monitor.alerts import lifecycle, numerals
 from monitor.errors import AlertConflict, DatabaseUnavailable, InputError
 from monitor.store.queries import alerts, curves
@@ -200,12 +200,11 @@ def _head(view: View, alert: Alert) -> Any:
     acknowledged: Any = None
     if alert.acknowledged_at:
         acknowledged = [when(alert.acknowledged_at), f" UTC · {alert.acknowledged_by}"]
-    lift = bounded(view, numerals.lift(alert.observed / alert.expected)) if alert.expected > 0 else "–"
     window = view.span(timedelta(minutes=alert.window_minutes))
     figures = [
         (t("observed"), thousands(alert.observed), t("of_total", n=thousands(alert.total), window=window)),
         (t("expected"), bounded(view, numerals.count(alert.expected)), ""),
-        (t("lift"), lift, ""),
+        (t("lift"), times_expected(view, alert), ""),
         (t("p_value"), chance(alert.p_value), ""),
     ]
     times = [(t("opened"), [when(alert.opened_at), " UTC"])]

@@ -192,7 +192,6 @@ def raise_alert(database: Database, opened: datetime, *, id: str = ALERT, severi
         "window": {"begin": (opened - timedelta(hours=1)).isoformat(), "end": opened.isoformat()},
         "share": 41 / 44,
         "expected_share": 0.18,
-        "lift": 19.5,
         "stories": stories,
         "stories_total": 3,
         "sources_total": 3,

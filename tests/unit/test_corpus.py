@@ -158,12 +158,38 @@ def test_split_by_time_holds_out_the_latest_and_needs_times(tmp_path: Path) -> N
         gathered(tmp_path, recipe_of(tmp_path, body))
 
 
+def test_near_copies_of_tested_texts_are_left_out_unless_their_file_allows_it(tmp_path: Path) -> None:
+    story = (
+        "The bank said on Tuesday that it had found irregularities in the accounts of its Nordic branch and would "
+        "report them to the regulator which has asked for the minutes of three meetings at which the loans had been "
+        "discussed"
+    )
+    train = [{"words": f"Company number {n} says {n * 7}", "label": n % 2} for n in range(40)]
+    write(tmp_path / "train.jsonl", [*train, {"words": story + " soon", "label": 1}])
+    write(tmp_path / "test.jsonl", [{"text": story}])
+    body = ONE + 'fields = { text = "words" }\nlabels = { "1" = "positive", "0" = "negative" }\n'
+    body += '[[test]]\nfile = "test.jsonl"\n@'
+    corpus = gathered(tmp_path, recipe_of(tmp_path, body))
+    texts = [row.text for row in (*corpus.taught, *corpus.held)]
+    assert len(texts) == 40
+    assert story + " soon" not in texts
+    allowed = gathered(tmp_path, recipe_of(tmp_path, body + "near_leaks = true\n"))
+    assert len(allowed.taught) + len(allowed.held) == 41
+    assert (corpus.near_taught, allowed.near_taught) == (frozenset(), {"test.jsonl"})
+    assert [len(each.near_leaks["test.jsonl"].pairs) for each in (corpus, allowed)] == [1, 1]
+    write(tmp_path / "train.jsonl", [row | {"label": 1} for row in train])
+    with pytest.raises(InputError, match="all 40 sentiment labels are positive"):
+        gathered(tmp_path, recipe_of(tmp_path, body))
+
+
 # --- what a run begins with ------------------------------------------------------------------------------------------
 
 
 def test_key_of_an_older_bundles_recipe_is_told_to_be_gone(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"topics\.exclusive is gone, for it did nothing; delete it"):
         recipe_of(tmp_path, ONE + "[topics]\nexclusive = true\n")
+    with pytest.raises(InputError, match=r"near_leaks is gone, for each \[\[test\]\] file says it of itself"):
+        recipe_of(tmp_path, "near_leaks = true\n" + ONE)
 
 
 def test_checkpoints_are_of_one_recipe_its_files_and_its_teachers(tmp_path: Path) -> None:

@@ -20,16 +20,15 @@ from monitor.documents import LABELS
 from monitor.errors import InputError
 from monitor.understand.novelty import distance, stories
 from monitor.understand.topics import load_taxonomy
-from training.corpus import gather, in_taxonomy
+from training.corpus import in_taxonomy
 from training.data.classes import refuse_one_class
 from training.data.command import data
-from training.data.doubles import conflicts, without_doubles, without_near_doubles
+from training.data.doubles import conflicts, without_doubles
 from training.data.examples import Example
 from training.data.leaks import without_near_leaks
 from training.data.near import copied_from, first_copies, marked, near_pairs
 from training.data.noise import confident_joint, joint, judge, label_noise
 from training.data.splits import folds, held_out, stratified, time_folds, time_ordered
-from training.recipe import read_recipe
 
 LONG = (
     "The bank said on Tuesday that it had found irregularities in the accounts of its Nordic branch and would report "
@@ -78,7 +77,7 @@ def test_copied_from_is_the_first_near_one() -> None:
     assert {-1} < set(expected)
 
 
-def test_near_copies_go_unless_they_say_something_else() -> None:
+def test_near_copies_are_copies_of_the_first_whatever_their_labels() -> None:
     rows = [
         Example(LONG, sentiment="negative"),
         Example("RT @desk: " + LONG + " it", sentiment="negative"),
@@ -89,9 +88,6 @@ def test_near_copies_go_unless_they_say_something_else() -> None:
     ]
     marks = marked([row.text for row in rows])
     assert first_copies(marks).tolist() == [0, 0, 0, 0, 0, 5]
-    kept, dropped = without_near_doubles(rows)
-    assert kept == [rows[0], rows[2], rows[3], rows[5]]
-    assert dropped == 2
 
 
 def test_doubles_keep_what_else_is_known_of_the_first() -> None:
@@ -156,41 +152,6 @@ def test_all_unknown_topics_are_told_with_the_nearest_known(tmp_path: Path) -> N
     assert "line 3: topics: 'earnigns' is neither" in str(caught.value)
     assert "did you mean earnings?" in str(caught.value)
     assert "line 7: topics: 'weather' is neither" in str(caught.value)
-
-
-def recipe_of(folder: Path, train: list[dict[str, object]], test: list[dict[str, object]]) -> Path:
-    for name, rows in (("train.jsonl", train), ("test.jsonl", test)):
-        (folder / name).write_text("\n".join(map(json.dumps, rows)))
-    path = folder / "own.toml"
-    path.write_text(
-        'name = "own"\nversion = "0.1.0"\nkind = "ngrams"\nlanguages = ["en"]\n'
-        '[[train]]\nfile = "train.jsonl"\norigin = "here"\nlicence = "MIT"\n'
-        'fields = { text = "words" }\nlabels = { "1" = "positive", "0" = "negative" }\n'
-        '[[test]]\nfile = "test.jsonl"\norigin = "here"\nlicence = "MIT"\n'
-    )
-    return path
-
-
-def test_corpus_is_read_as_the_recipe_says_and_kept_clear_of_its_tests(tmp_path: Path) -> None:
-    train = [{"words": f"Company number {n} says {n * 7}", "label": n % 2} for n in range(40)]
-    train.append({"words": LONG + " soon", "label": 1})
-    recipe = read_recipe(str(recipe_of(tmp_path, train, [{"text": LONG}])))
-    corpus = gather(recipe, tmp_path, load_taxonomy())
-    texts = [row.text for row in (*corpus.taught, *corpus.held)]
-    assert len(texts) == 40
-    assert LONG + " soon" not in texts
-    assert len(corpus.near_leaks["test.jsonl"].pairs) == 1
-    lenient = recipe.test[0].model_copy(update={"near_leaks": True})
-    allowed = gather(recipe.model_copy(update={"test": [lenient]}), tmp_path, load_taxonomy())
-    assert len(allowed.taught) + len(allowed.held) == 41
-    assert (corpus.near_taught, allowed.near_taught) == (frozenset(), {"test.jsonl"})
-    assert len(allowed.near_leaks["test.jsonl"].pairs) == 1
-    with pytest.raises(InputError, match="all 40 sentiment labels are positive"):
-        gather(
-            read_recipe(str(recipe_of(tmp_path, [row | {"label": 1} for row in train[:40]], [{"text": LONG}]))),
-            tmp_path,
-            load_taxonomy(),
-        )
 
 
 # --- splits ----------------------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from monitor.understand.topics import load_taxonomy
 from monitor.understand.watchlist import Company
 from tests.unit.scripted import by_words, scripted, tone
 from training.data.examples import Example
+from training.evaluation import resampling
 from training.evaluation.contest import Contest, contest_of_bundles
 from training.evaluation.resampling import compare_macro_f1, compare_micro_f1
 from training.evaluation.significance import Comparison, compare, holm
@@ -168,6 +169,15 @@ def test_topics_are_compared_as_they_are_served() -> None:
 
     held = contest_of_bundles(scripted(either), scripted(none_of_earnings), files, load_taxonomy(), WATCHLIST)  # type: ignore[arg-type]
     assert [finding.what for finding in verdict(held).worse] == ["topics, macro-F1", "topics, micro-F1"]
+
+
+def test_resamples_are_the_same_however_many_are_drawn_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    random = np.random.default_rng(8)
+    truth = random.random((200, 5)) < 0.3
+    other = truth ^ (random.random(truth.shape) < 0.1)
+    whole = compare_macro_f1(truth, other, truth)
+    monkeypatch.setattr(resampling, "_CELLS", 3_000)
+    assert compare_macro_f1(truth, other, truth) == whole
 
 
 def test_ten_thousand_resamples_take_a_moment() -> None:

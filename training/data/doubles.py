@@ -44,21 +44,6 @@ def without_doubles(examples: Iterable[Example]) -> list[Example]:
     return list(kept.values())
 
 
-def without_near_doubles(examples: Sequence[Example]) -> tuple[list[Example], int]:
-    """The examples without near copies that teach nothing new, and how many these were.
-
-    A near copy of an earlier text goes when every label it carries is one the earlier carries alike. One with another
-    label stays: "loss narrows" is nearly "loss widens", and just such pairs teach most.
-    """
-    heads = first_copies(marked([example.text for example in examples]))
-    kept = [
-        example
-        for place, example in enumerate(examples)
-        if heads[place] == place or not _says_nothing_new(example, examples[heads[place]])
-    ]
-    return kept, len(examples) - len(kept)
-
-
 def _labels(example: Example) -> dict[str, Any]:
     """What the example says, under the name of what it says it of."""
     found: dict[str, Any] = {}
@@ -69,13 +54,6 @@ def _labels(example: Example) -> dict[str, Any]:
     if example.negative is not None:
         found["negative"] = example.negative
     return found | {f"sentiment toward {name}": said for name, said in example.entities if said is not None}
-
-
-def _says_nothing_new(copy: Example, earlier: Example) -> bool:
-    known = _labels(earlier)
-    return copy.target == earlier.target and all(
-        name in known and known[name] == said for name, said in _labels(copy).items()
-    )
 
 
 @dataclass(frozen=True, slots=True)
