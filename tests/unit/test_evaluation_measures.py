@@ -14,7 +14,13 @@ from tests.unit.scripted import Script, by_words, scripted, tone
 from training.data.examples import Example
 from training.evaluation.account import account
 from training.evaluation.answers import Answers, likeliest
-from training.evaluation.calibration import adaptive_calibration_error, brier_score, reliability
+from training.evaluation.calibration import (
+    adaptive_calibration_error,
+    brier_score,
+    error_by_chance,
+    expected_calibration_error,
+    reliability,
+)
 from training.evaluation.examination import Scope, examine
 from training.evaluation.judged import among_their_own, judge
 from training.evaluation.measures import macro_f1, one_hot, roc_area
@@ -57,6 +63,19 @@ def test_adaptive_error_sees_what_equal_width_bins_hide_in_a_crowded_one() -> No
     assert adaptive_calibration_error(confidence, right) > 0.04
     honest = np.random.default_rng(3).random(20_000)
     assert adaptive_calibration_error(honest, np.random.default_rng(4).random(20_000) < honest) < 0.02
+
+
+def test_error_by_chance_is_what_an_honest_model_shows() -> None:
+    generator = np.random.default_rng(6)
+    confidence = generator.uniform(0.4, 1.0, 400)
+    honest = [expected_calibration_error(confidence, generator.random(400) < confidence) for _ in range(200)]
+    chance = error_by_chance(confidence)
+    assert chance["mean"] == pytest.approx(np.mean(honest), rel=0.05)
+    assert 0.9 < np.mean(np.array(honest) <= chance["high"]) < 0.99
+    # A model that is too sure by a tenth lies above it, and four times as many answers halve it.
+    assert expected_calibration_error(confidence, generator.random(400) < confidence - 0.1) > chance["high"]
+    assert error_by_chance(np.repeat(confidence, 4))["mean"] == pytest.approx(chance["mean"] / 2, rel=0.1)
+    assert error_by_chance(np.ones(50)) == {"mean": 0.0, "high": 0.0}
 
 
 def test_equal_confidences_share_a_bin() -> None:
@@ -200,5 +219,5 @@ def test_each_calibration_error_of_topics_is_told_by_its_name() -> None:
     told = account(found, dict.fromkeys(("dividend", "earnings", "macro"), 0.5), load_taxonomy())
     (likeliest,) = [line for line in told if "| likeliest topic |" in line]
     (by_threshold,) = [line for line in told if "| topics by threshold |" in line]
-    assert likeliest.endswith(f"| {part['ece_of_likeliest']:.4f} |")
+    assert f"| {part['ece_of_likeliest']:.4f} (by chance" in likeliest
     assert by_threshold.endswith(f"calibration error over each text with each topic {part['ece']:.4f} |  |")

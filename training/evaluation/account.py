@@ -8,7 +8,7 @@ from typing import Any
 from monitor.documents import LABELS
 from monitor.understand.topics import Taxonomy
 from training.evaluation.mistakes import CARD_SHOWN, shortened
-from training.evaluation.summary import nested_note
+from training.evaluation.summary import error_told, nested_note
 
 WEAK_SHOWN = 12
 
@@ -48,9 +48,10 @@ def _overview(files: Mapping[str, Mapping[str, Any]]) -> list[str]:
         "| --- | --- | --- | --- | --- | --- | --- |",
     ]
 
-    def row(name: str, task: str, count: int, accuracy: float | None, f1: float | None, other: str, ece: Any) -> None:
+    def row(
+        name: str, task: str, count: int, accuracy: float | None, f1: float | None, other: str, error: str = ""
+    ) -> None:
         told = ["" if value is None else f"{value:.4f}" for value in (accuracy, f1)]
-        error = "" if ece is None else f"{ece:.4f}"
         found.append(f"| {plain(name)} | {task} | {count:,} | {told[0]} | {told[1]} | {other} | {error} |")
 
     for name, report in files.items():
@@ -58,23 +59,23 @@ def _overview(files: Mapping[str, Mapping[str, Any]]) -> list[str]:
             part = report["sentiment"]
             area = part["bad_against_good"]
             other = "" if area is None else f"bad against good, ROC area {area:.4f}"
-            row(name, "sentiment", part["texts"], part["accuracy"], part["macro_f1"], other, part["ece"])
+            row(name, "sentiment", part["texts"], part["accuracy"], part["macro_f1"], other, error_told(part))
         if "topics" in report and report["topics"]["accuracy"] is not None:
             part = report["topics"]
             count = part["texts"]
-            sure = part["ece_of_likeliest"]
-            row(name, "likeliest topic", count, part["accuracy"], part["macro_f1_of_likeliest"], "", sure)
+            error = error_told(part, "ece_of_likeliest")
+            row(name, "likeliest topic", count, part["accuracy"], part["macro_f1_of_likeliest"], "", error)
             other = (
                 f"micro-F1 {part['micro_f1']:.4f}; calibration error over each text with each topic {part['ece']:.4f}"
             )
-            row(name, "topics by threshold", count, None, part["macro_f1"], other, None)
+            row(name, "topics by threshold", count, None, part["macro_f1"], other)
         if "negative" in report:
             part = report["negative"]
-            row(name, "negative or not", part["texts"], part["accuracy"], None, f"F1 {part['f1']:.4f}", None)
+            row(name, "negative or not", part["texts"], part["accuracy"], None, f"F1 {part['f1']:.4f}")
         for task, title in (("toward", "sentiment toward an entity"), ("toward_bad", "bad for an entity or not")):
             for part, where in _with_disagreeing(report.get(task)):
                 other = f"F1 {part['f1']:.4f}{nested_note(part)}" if task == "toward_bad" else ""
-                row(name, title + where, part["pairs"], part["accuracy"], part.get("macro_f1"), other, part.get("ece"))
+                row(name, title + where, part["pairs"], part["accuracy"], part.get("macro_f1"), other, error_told(part))
     return [*found, ""]
 
 

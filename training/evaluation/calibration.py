@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 BINS = 15
+RESAMPLES = 1000
+SEED = 2026
 
 
 def expected_calibration_error(confidence: NDArray[np.float64], right: NDArray[np.bool_], bins: int = BINS) -> float:
@@ -20,6 +22,27 @@ def expected_calibration_error(confidence: NDArray[np.float64], right: NDArray[n
     0.0
     """
     return _error(confidence, right, _equal_width(confidence, bins), bins)
+
+
+def error_by_chance(confidence: NDArray[np.float64], bins: int = BINS) -> dict[str, float]:
+    """The expected calibration error that a perfectly calibrated model would show on these answers, by chance alone.
+
+    In a test of finite size no model shows 0: in each bin the share of right answers scatters about the confidence. So
+    an error under `high` tells nothing against a model, and one under `mean` cannot be bettered.
+
+    Args:
+        confidence: (answers,) in [0, 1].
+
+    Returns:
+        `mean` and `high`, the 95 % quantile, over 1,000 draws in which each answer is right with the probability that
+        it was given; both in [0, 1]. The same answers give the same numbers.
+
+    Source: consistency resampling, Bröcker and Smith 2007, "Increasing the Reliability of Reliability Diagrams".
+    """
+    generator = np.random.default_rng(SEED)
+    place = _equal_width(confidence, bins)
+    drawn = [_error(confidence, generator.random(len(confidence)) < confidence, place, bins) for _ in range(RESAMPLES)]
+    return {"mean": round(float(np.mean(drawn)), 6), "high": round(float(np.quantile(drawn, 0.95)), 6)}
 
 
 def adaptive_calibration_error(confidence: NDArray[np.float64], right: NDArray[np.bool_], bins: int = BINS) -> float:

@@ -123,6 +123,14 @@ def _against_lines(held: Mapping[str, Any]) -> list[str]:
     return [*found, f"  {held['verdict']['reason']}"]
 
 
+def error_told(part: Mapping[str, Any], name: str = "ece") -> str:
+    """A calibration error beside what chance alone makes of as many answers; "" where there is none."""
+    if part.get(name) is None:
+        return ""
+    chance = part[f"{name}_by_chance"]
+    return f"{part[name]:.4f} (by chance {chance['mean']:.3f}, up to {chance['high']:.3f})"
+
+
 def nested_note(part: Mapping[str, Any]) -> str:
     """What is added to a figure of `toward_bad`: how many of its pairs no bundle was asked about; "" for none."""
     count = part["nested"]
@@ -174,7 +182,7 @@ def report_lines(file: object, report: Mapping[str, Any]) -> list[str]:
 def _sentiment_lines(title: str, part: Mapping[str, Any]) -> list[str]:
     area = part["bad_against_good"]
     return [
-        f"  {title}: accuracy {part['accuracy']:.4f}, macro-F1 {part['macro_f1']:.4f}, ECE {part['ece']:.4f}"
+        f"  {title}: accuracy {part['accuracy']:.4f}, macro-F1 {part['macro_f1']:.4f}, ECE {error_told(part)}"
         + ("" if area is None else f", bad against good {area:.4f}"),
         *_class_lines(part["classes"]),
         "    confusion (row: what it is, column: what was said): " + " ".join(LABELS),
@@ -188,7 +196,8 @@ def _topic_lines(part: Mapping[str, Any]) -> list[str]:
         found.append(
             f"  topics: likeliest right {part['accuracy']:.4f} (macro-F1 {part['macro_f1_of_likeliest']:.4f}), "
             f"by threshold micro-F1 {part['micro_f1']:.4f}, macro-F1 {part['macro_f1']:.4f}, "
-            f"ECE of the likeliest {part['ece_of_likeliest']:.4f}, over each text with each topic {part['ece']:.4f}, "
+            f"ECE of the likeliest {error_told(part, 'ece_of_likeliest')}, "
+            f"over each text with each topic {part['ece']:.4f}, "
             f"{part['without_topic']:.1%} of the texts without one"
         )
     found += _class_lines(part["classes"])

@@ -19,6 +19,7 @@ from training.evaluation.answers import NEGATIVE, NEUTRAL, POSITIVE, Answers, li
 from training.evaluation.calibration import (
     adaptive_calibration_error,
     brier_score,
+    error_by_chance,
     expected_calibration_error,
     reliability,
 )
@@ -80,6 +81,7 @@ def sentiment_report(probability: NDArray[np.float64], truth: NDArray[np.int64])
         "accuracy": float(right.mean()),
         "macro_f1": macro_f1(said, table),
         "ece": expected_calibration_error(confidence, right),
+        "ece_by_chance": error_by_chance(confidence),
         "adaptive_ece": adaptive_calibration_error(confidence, right),
         "brier": brier_score(probability, table),
         "bad_against_good": roc_area(score[told], truth[told] == POSITIVE),
@@ -121,6 +123,7 @@ def topics_report(answers: Answers, examples: Sequence[Example], taxonomy: Taxon
         "ece": expected_calibration_error(cells, cell_truth) if len(cells) else None,
         "adaptive_ece": adaptive_calibration_error(cells, cell_truth) if len(cells) else None,
         "ece_of_likeliest": expected_calibration_error(sure, hits) if some.any() else None,
+        "ece_of_likeliest_by_chance": error_by_chance(sure) if some.any() else None,
         "brier": float(((cells - cell_truth) ** 2).mean()) if len(cells) else None,
         "without_topic": float((~reached.any(1)).mean()),
         "classes": classes,
