@@ -43,6 +43,7 @@ def arguments(schedule: Schedule, record: Path, **own: Any) -> Any:
 def reporters() -> list[str]:
     """TensorBoard, and Weights & Biases where it is installed and an account is set."""
     wanted = ["tensorboard"]
-    if find_spec("wandb") and (os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_MODE")):
+    mode = os.environ.get("WANDB_MODE", "online")
+    if find_spec("wandb") and (mode == "offline" or (mode != "disabled" and os.environ.get("WANDB_API_KEY"))):
         wanted.append("wandb")
     return wanted

@@ -1,14 +1,16 @@
 """Texts changed such that their labels stay true: other companies, other numbers, other spelling.
 
-Words of direction (rises, cuts, 扭亏) are never touched, nor is the sign of a number: they are what the label hangs on.
+Words of direction (rises, cuts, 扭亏) are never touched, nor are a number's sign and which of a text's numbers is the
+larger: they are what the label hangs on.
 """
 
 from __future__ import annotations
 
+import math
 import random
 import re
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from monitor.understand.companies import Watchlist
@@ -16,7 +18,12 @@ from monitor.understand.toward import MARKERS
 from training.data.examples import Example
 from training.recipe import Augment
 
-_NUMBER = re.compile(r"(?<![\w.])\d+(?:[,.]\d+)*")
+_NAMED = r"(?:S&P|FTSE|CAC|DAX|Nikkei|Russell|Stoxx|STOXX|CSI|沪深|中证|标普)\s?\d+"
+# A number, unless it is a name's: the 500 of an index, the 10 of a 10-Q, the 30 of a 30-year bond.
+_NUMBER = re.compile(rf"{_NAMED}|(?<![\w.])(?P<number>\d+(?:[,.]\d+)*)(?![\d,.]*-[A-Za-z])")
+_YEAR = re.compile(r"(19|20)\d\d")
+TRIES = 20
+"""Draws of other numbers for a text, until one keeps their order; after them the numbers stay."""
 _WORD = re.compile(r"(?<![$@#\w])[A-Za-z]{5,}(?!\w)")
 _HAN = re.compile(r"[\u4e00-\u9fff]")
 _MARKERS = [marker for pair in MARKERS.values() for marker in pair]
@@ -51,12 +58,15 @@ class Changer:
         if _befalls(share.person):
             text = self._others.person(text)
         if _befalls(share.numbers):
-            text = _NUMBER.sub(lambda found: _other_number(found[0]), text)
+            text = _other_numbers(text)
         if _befalls(share.typos):
-            text = _WORD.sub(lambda found: _misspelt(found[0]) if random.random() < 0.15 else found[0], text)
+            text = _WORD.sub(lambda found: self._misspelt(found[0]) if random.random() < 0.15 else found[0], text)
         if _befalls(share.casing):
             text = text.upper() if random.random() < 0.5 else text.lower()
         return text
+
+    def _misspelt(self, word: str) -> str:
+        return word if self._others.tells_direction(word) else _misspelt(word)
 
     def _swapped(self, text: str) -> str:
         others: dict[str, str] = {}
@@ -91,6 +101,11 @@ class Substitutes:
         self._first_names = [name for group in tree["name"] for name in group["names"]]
         self._find_country = _any_of(self._countries)
         self._find_person = _any_of([*self._gender, *self._first_names])
+        self._directions = tuple(tree["direction"])
+
+    def tells_direction(self, word: str) -> bool:
+        """Whether a label may hang on the English word: it begins as a word of direction does."""
+        return word.casefold().startswith(self._directions)
 
     def country(self, text: str) -> str:
         """Each country of the text made another one, the same wherever it stands."""
@@ -128,9 +143,32 @@ def _befalls(share: float) -> bool:
     return share > 0 and random.random() < share
 
 
+def _other_numbers(text: str) -> str:
+    """Other numbers in the place of a text's, equal ones the same, and the larger of two still the larger."""
+    written = list(dict.fromkeys(found["number"] for found in _NUMBER.finditer(text) if found["number"]))
+    for _ in range(TRIES):
+        others = [_other_number(number) for number in written]
+        if _ranks(others) == _ranks(written):
+            other = dict(zip(written, others, strict=True))
+            return _NUMBER.sub(lambda found, other=other: other.get(found["number"], found[0]), text)  # type: ignore[misc]
+    return text
+
+
+def _ranks(numbers: Sequence[str]) -> list[int]:
+    """Place of each number in their order; years, which no amount is compared with, come last."""
+    values = [math.inf if _YEAR.fullmatch(number) else _value(number) for number in numbers]
+    order = sorted(set(values))
+    return [order.index(value) for value in values]
+
+
+def _value(written: str) -> float:
+    whole, *decimals = written.replace(",", "").split(".")
+    return float(f"{whole}.{''.join(decimals)}")
+
+
 def _other_number(written: str) -> str:
     """Other digits of the same count; years and single digits stay."""
-    if len(written) < 2 or re.fullmatch(r"(19|20)\d\d", written):
+    if len(written) < 2 or _YEAR.fullmatch(written):
         return written
     first, rest = written[0], written[1:]
     digits = [str(random.randint(1, 9)) if first.isdigit() and first != "0" else first]

@@ -35,7 +35,7 @@ def calibrated(bundle: Bundle, held: Sequence[Example]) -> Bundle:
         truth = np.array([LABELS.index(example.sentiment) for example in rows if example.sentiment])
         temperature = replace(temperature, sentiment=_sentiment_temperature(logits, truth))
     rows = [example for example in held if example.topics is not None]
-    if rows:
+    if rows and manifest.topics:
         logits = bundle.runtime.logits([example.text for example in rows])
         labels = np.array([[topic in (row.topics or ()) for topic in manifest.topics] for row in rows])
         asked = np.array([[row.among is None or topic in row.among for topic in manifest.topics] for row in rows])

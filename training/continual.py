@@ -90,13 +90,16 @@ def mixed(recipe: Recipe, corpus: Corpus, known: Sequence[str], data: Path) -> C
     replayed = random.Random(recipe.schedule.seed).sample(old, count)
     log.info("%s: %d new texts, %d of %d old ones replayed", recipe.name, len(new), count, len(old))
 
-    def restricted(row: Example) -> Example:
-        return row if row.topics is None or row.among is not None else replace(row, among=corpus.topics)
+    # A new file knows nothing of a topic that it does not name, so it must not say that its texts lack it.
+    named = [tuple(sorted({topic for row in rows for topic in row.topics or ()})) for rows in (new, old)]
+
+    def restricted(row: Example, of_old: bool) -> Example:
+        return row if row.topics is None or row.among is not None else replace(row, among=named[of_old])
 
     return replace(
         corpus,
-        taught=[restricted(row) for row in (*new, *replayed)],
-        held=[restricted(row) for row in corpus.held],
+        taught=[*(restricted(row, False) for row in new), *(restricted(row, True) for row in replayed)],
+        held=[restricted(row, row.origin.rpartition(":")[0] in old_files) for row in corpus.held],
         topics=tuple(sorted({*corpus.topics, *known})),
     )
 
@@ -168,6 +171,8 @@ def forgetting(
 
 def forgetting_lines(report: Mapping[str, Sequence[Mapping[str, Any]]], before: str) -> list[str]:
     """The report as lines of a card: a table a file, and what was forgotten in words."""
+    if not report:
+        return [f"Taught on from {before}. The recipe has no test file that is there: what it forgot was not measured."]
     lines = [f"Taught on from {before}. F1 of each class before and after, on the same tests:", ""]
     worse = []
     for file, rows in report.items():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -16,10 +16,11 @@ from training.data.doubles import conflicts, fingerprint, without_doubles
 from training.data.examples import Example
 from training.data.leaks import NearLeaks, refuse_leaks, without_near_leaks
 from training.data.near import first_copies, marked
-from training.data.problems import Problems, nearest, shown
+from training.data.problems import nearest
 from training.data.reading import read_examples
 from training.data.splits import held_out, stratified, time_ordered
-from training.recipe import DataFile, Recipe, UnlabelledFile
+from training.data.taxonomy import in_taxonomy
+from training.recipe import LabelledFile, Recipe, UnlabelledFile
 from training.targets import aimed_examples
 
 log = logging.getLogger(__name__)
@@ -37,8 +38,11 @@ class Corpus:
         near_taught: those of these files whose near copies were not left out on their account.
         always: fingerprints of the texts that are never held out (`held = false`).
         repeats: fingerprint → how often an epoch sees the text, where that is not once.
+        tested: texts that the run will be measured on beside its test files.
         training_data: the files as they were when they were read.
+        test_data: the same of the test files that are there: near copies of their texts are not taught.
         unlabelled: the same of the files without labels, where the run learns from any.
+        start: SHA-256 of the files of the encoder that the run began with.
     """
 
     taught: Sequence[Example]
@@ -48,8 +52,11 @@ class Corpus:
     near_taught: frozenset[str] = frozenset()
     always: frozenset[str] = frozenset()
     repeats: Mapping[str, int] = field(default_factory=dict)
+    tested: Sequence[Example] = ()
     training_data: tuple[TrainingData, ...] = ()
+    test_data: tuple[TrainingData, ...] = ()
     unlabelled: tuple[TrainingData, ...] = ()
+    start: Mapping[str, str] = field(default_factory=dict)
 
 
 def gather(recipe: Recipe, folder: Path, taxonomy: Taxonomy) -> Corpus:
@@ -97,34 +104,45 @@ def gather(recipe: Recipe, folder: Path, taxonomy: Taxonomy) -> Corpus:
         )
     rows = without_doubles(rows)
     leaked: dict[str, NearLeaks] = {}
-    for file in recipe.test:
-        path = path_of(folder, file.file)
-        if not path.is_file():
-            _tell_missing(recipe, file, folder)
-        else:
-            tested = read_examples(path, fields=file.fields, labels=file.labels)
-            refuse_leaks(rows, tested, train_name="the training files", test_name=file.file)
-            kept, found_near = without_near_leaks(rows, tested)
-            if found_near.pairs:
-                log.warning("%s: %s: %s", file.file, found_near, "taught" if file.near_leaks else "not taught")
-            leaked[file.file] = found_near
-            if not file.near_leaks:
-                rows = kept
+    measured: list[TrainingData] = []
+    for test in recipe.test:
+        if not path_of(folder, test.file).is_file():
+            _tell_missing(recipe, test, folder)
+            continue
+        tested, origin = as_read(test, folder)
+        measured.append(origin)
+        refuse_leaks(rows, tested, train_name="the training files", test_name=test.file)
+        kept, found_near = without_near_leaks(rows, tested)
+        if found_near.pairs:
+            log.warning("%s: %s: %s", test.file, found_near, "taught" if test.near_leaks else "not taught")
+        leaked[test.file] = found_near
+        if not test.near_leaks:
+            rows = kept
     taught, held = divided(recipe, rows, always, repeats)
     topics = tuple(sorted({topic for row in taught for topic in row.topics or ()}))
     known = set(topics)
     held = [
         row if row.topics is None else replace(row, topics=tuple(t for t in row.topics if t in known)) for row in held
     ]
-    near_taught = frozenset(file.file for file in recipe.test if file.near_leaks)
-    return Corpus(taught, held, topics, leaked, near_taught, frozenset(always), repeats, training_data=tuple(described))
+    near_taught = frozenset(test.file for test in recipe.test if test.near_leaks)
+    return Corpus(
+        taught,
+        held,
+        topics,
+        leaked,
+        near_taught,
+        frozenset(always),
+        repeats,
+        training_data=tuple(described),
+        test_data=tuple(measured),
+    )
 
 
-def as_read(file: DataFile | UnlabelledFile, folder: Path) -> tuple[list[Example], TrainingData]:
+def as_read(file: LabelledFile | UnlabelledFile, folder: Path) -> tuple[list[Example], TrainingData]:
     """The examples of a recipe's file, and what a bundle says of it: hash and rows of what was read just now."""
     path = path_of(folder, file.file)
     digest = sha256(path)
-    fields, labels = (file.fields, file.labels) if isinstance(file, DataFile) else (None, None)
+    fields, labels = (file.fields, file.labels) if isinstance(file, LabelledFile) else (None, None)
     rows = read_examples(path, fields=fields, labels=labels)
     return rows, TrainingData(file.file, file.origin, file.licence, digest, len(rows))
 
@@ -178,7 +196,7 @@ def near_groups(rows: Sequence[Example]) -> list[int]:
     return groups
 
 
-def _tell_missing(recipe: Recipe, file: DataFile, folder: Path) -> None:
+def _tell_missing(recipe: Recipe, file: LabelledFile, folder: Path) -> None:
     """Warn of a test file that is not there: what it tests may be taught unseen. Raises InputError if it ships."""
     if file.file.startswith("package:"):
         raise InputError(f"recipe {recipe.name}: {file.file}: no such file comes with the program")
@@ -197,33 +215,3 @@ def path_of(folder: Path, name: str) -> Path:
     """Where a recipe's file lies: in the data folder, or (`package:PATH`) among the files that come with us."""
     inside = name.removeprefix("package:")
     return Path(__file__).parent / inside if inside != name else folder / name
-
-
-def in_taxonomy(rows: Iterable[Example], taxonomy: Taxonomy, ignore: Iterable[str], path: Path) -> list[Example]:
-    """The examples with topic ids of the taxonomy in place of their file's labels, those in `ignore` left out.
-
-    Raises:
-        InputError: labels that are neither a topic nor an alias of one, with the nearest that is.
-    """
-    left_out = set(ignore)
-    problems = Problems(path)
-    found = []
-    for row in rows:
-        if row.topics is not None:
-            ids = []
-            for label in row.topics:
-                topic = taxonomy.resolve(label)
-                if topic is None:
-                    near = nearest(label, [name for known in taxonomy for name in (known.id, *known.aliases)])
-                    problems.add(
-                        int(row.origin.rpartition(":")[2] or 0),
-                        "topics",
-                        f"{shown(label)} is neither a topic of {taxonomy.path} nor an alias"
-                        + (f"; did you mean {near}?" if near else ""),
-                    )
-                elif topic not in left_out:
-                    ids.append(topic)
-            row = replace(row, topics=tuple(dict.fromkeys(ids)))
-        found.append(row)
-    problems.refuse()
-    return found

@@ -17,11 +17,13 @@ from monitor.understand.manifest import MANIFEST
 from monitor.understand.topics import Taxonomy
 from training.corpus import divided, gather, near_groups
 from training.data.doubles import fingerprint
+from training.data.examples import Example
 from training.data.splits import folds
 from training.evaluation.summary import summary
 from training.evaluation.tasks import evaluate_examples
 from training.placing import placed
 from training.recipe import Recipe
+from training.registry.taught import hashes, read_taught
 from training.run import complete, digest_of, teach
 
 log = logging.getLogger(__name__)
@@ -42,8 +44,9 @@ def cross_validate(recipe: Recipe, k: int, *, data: Path, out: Path, taxonomy: T
         raise InputError("--folds: folds are taught by one process; start it without accelerate launch or torchrun")
     complete(recipe, data)
     corpus = gather(recipe.model_copy(update={"toward": False}), data, taxonomy)
-    _begun(out, digest_of(recipe, corpus), k)
     rows = list(dict.fromkeys([*corpus.taught, *corpus.held]))
+    _refuse_taught(recipe, [row for row in rows if fingerprint(row.text) not in corpus.always])
+    _begun(out, digest_of(recipe, corpus), k)
     groups = near_groups(rows)
     free = [place for place, row in enumerate(rows) if fingerprint(row.text) not in corpus.always]
     spread_over = folds(
@@ -63,10 +66,23 @@ def cross_validate(recipe: Recipe, k: int, *, data: Path, out: Path, taxonomy: T
             bundle = load_bundle(folder)
         else:
             log.info("fold %d of %d: %d texts to teach, %d tested", number + 1, k, len(taught), len(tested))
-            part = replace(corpus, taught=taught, held=held)
+            part = replace(corpus, taught=taught, held=held, tested=tested)
             bundle = teach(recipe, part, data=data, out=folder, taxonomy=taxonomy)
         found.append(summary(evaluate_examples(bundle, tested, taxonomy)))
     return found
+
+
+def _refuse_taught(recipe: Recipe, tested: Sequence[Example]) -> None:
+    """Raises InputError if a bundle that the recipe learns from was taught texts that the folds are tested on."""
+    asked = hashes(row.text for row in tested)
+    for folder in filter(None, (recipe.continual.bundle, *recipe.distil.teachers)):
+        taught = read_taught(Path(folder))
+        known = 0 if taught is None else int(np.isin(asked, taught).sum())
+        if known:
+            raise InputError(
+                f"--folds: {folder} was taught {known:,} of the {len(tested):,} texts that are tested here, so the "
+                "numbers would flatter; leave it out of the recipe, or measure on a [[test]] file without --folds"
+            )
 
 
 def _begun(out: Path, digest: str, k: int) -> None:

@@ -23,18 +23,24 @@ log = logging.getLogger(__name__)
 CHUNK = 512
 
 
-def check_teachers(distil: Distillation, topics: Sequence[str]) -> None:
+def check_teachers(distil: Distillation, topics: Sequence[str], *, toward: bool = False) -> None:
     """Make sure that the teachers are there and know the topics, before any work is done.
 
     Raises:
-        InputError: a teacher lacks a topic the student is to learn.
+        InputError: a teacher lacks a topic the student is to learn, or cannot read texts marked for a company
+            (`toward`).
         BundleError: a teacher's folder is none.
     """
     for folder in distil.teachers:
-        known = read_manifest(Path(folder)).topics
-        lacking = [topic for topic in topics if topic not in known]
+        manifest = read_manifest(Path(folder))
+        lacking = [topic for topic in topics if topic not in manifest.topics]
         if lacking:
             raise InputError(f"teacher {folder}: does not know the topics {', '.join(lacking)}")
+        if toward and not manifest.toward:
+            raise InputError(
+                f"teacher {folder}: was not taught sentiment toward each of several companies, and would be asked "
+                "for it; name another teacher, or leave toward = true out"
+            )
 
 
 def advice_of(
@@ -55,7 +61,6 @@ def advice_of(
     if kept.is_file():
         with np.load(kept) as found:
             return Advice(found["sentiment"], found["topics"])
-    check_teachers(distil, topics)
     total = np.zeros((len(examples), 3 + len(topics)))
     for folder in distil.teachers:
         total += _asked(load_bundle(Path(folder)), examples, topics, distil.temperature)

@@ -32,6 +32,8 @@ from monitor.understand.topics import Taxonomy
 from training.card import write_manifest
 from training.data.examples import Example
 from training.data.reading import read_examples
+from training.data.taxonomy import in_taxonomy
+from training.lineage import write_descent
 from training.notes import noted
 
 FOLDS = 10
@@ -171,7 +173,7 @@ def add_topic(
         raise InputError(f"{folder}: is a linear bundle; a topic can be added to one with an encoder")
     if name in manifest.topics:
         raise InputError(f"{folder}: knows {name} already; train on with [continual] to make it better")
-    yes, no = examples_of(name, rows, taxonomy)
+    yes, no = examples_of(name, in_taxonomy(rows, taxonomy, (), file), taxonomy)
     no = list(dict.fromkeys([*no, *(text for text in background if text not in set(yes))]))
     if len(no) < 2 * FOLDS:
         raise InputError(f"{name}: {len(no)} counterexamples are too few; name a file of other texts with --background")
@@ -207,6 +209,7 @@ def add_topic(
         metrics={**_without_topics(manifest.metrics), f"{name}, left out": _numbers(head)},
     )
     write_manifest(out, manifest)
+    write_descent(out, folder, [*yes, *no])
     lines = [
         f"`{name}` was added to {bundle.manifest.model} from {len(yes)} examples and {len(no)} other texts; encoder "
         f"and other heads are untouched. Over left-out texts: F1 {head.f1:.3f}, precision {head.precision:.3f}, recall "

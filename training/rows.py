@@ -14,6 +14,7 @@ from torch import Tensor
 
 from monitor.documents import LABELS
 from monitor.understand.normalise import normalise
+from monitor.understand.toward import MARKERS
 from training.data.examples import Example
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 UNLABELLED = -100
 """Stands for a label that nobody gave."""
+CHUNK = 10_000
+"""Texts that are tokenised together."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,7 @@ class Rows(torch.utils.data.Dataset[dict[str, Any]]):
             row |= {"taught_sentiment": self._advice.sentiment[index], "taught_topics": self._advice.topics[index]}
         return row
 
-    def _changed(self, index: int) -> list[int]:
+    def _changed(self, index: int) -> NDArray[np.int32]:
         """Token ids of the text as it is changed in this epoch."""
         if self._change is None:
             return self._ids[index]
@@ -99,11 +102,38 @@ class Rows(torch.utils.data.Dataset[dict[str, Any]]):
         random.setstate(before)
         return self._ids[index] if text == self._examples[index].text else self._encode([text])[0]
 
-    def _encode(self, texts: Sequence[str]) -> list[list[int]]:
+    def _encode(self, texts: Sequence[str]) -> list[NDArray[np.int32]]:
         self._tokenizer.enable_truncation(self._cut)
-        encoded = self._tokenizer.encode_batch_fast([normalise(text) for text in texts])
+        ids = [
+            np.array(encoding.ids, np.int32)
+            for begin in range(0, len(texts), CHUNK)  # an encoding is 13 KB
+            for encoding in self._tokenizer.encode_batch_fast(
+                [normalise(text) for text in texts[begin : begin + CHUNK]]
+            )
+        ]
         self._tokenizer.no_truncation()
-        return [encoding.ids for encoding in encoded]
+        return ids
+
+
+def within(examples: Sequence[Example], tokenizer: Tokenizer, cut: int) -> tuple[list[Example], int]:
+    """The examples that can be taught of texts cut at so many tokens, and how many of them are cut.
+
+    A text marked for a company whose first mention comes after the cut would teach a label of nothing: it is left out.
+    """
+    kept, longer = [], 0
+    tokenizer.enable_truncation(cut)
+    for begin in range(0, len(examples), CHUNK):
+        part = examples[begin : begin + CHUNK]
+        texts = [normalise(example.text) for example in part]
+        for example, text, encoding in zip(part, texts, tokenizer.encode_batch(texts), strict=True):
+            if encoding.overflowing:
+                end = max((end for _, end in encoding.offsets), default=0)
+                if example.target is not None and not any(this in text[:end] for this, _ in MARKERS.values()):
+                    continue
+                longer += 1
+            kept.append(example)
+    tokenizer.no_truncation()
+    return kept, longer
 
 
 def _labels(example: Example, place: Mapping[str, int]) -> dict[str, Any]:
@@ -136,12 +166,12 @@ class Collator:
                 batch[name] = torch.from_numpy(np.stack([row[name] for row in rows]))
         return batch
 
-    def _padded(self, rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+    def _padded(self, rows: Sequence[NDArray[np.int32]]) -> tuple[Tensor, Tensor]:
         """(rows, length) ids and their 0/1 mask."""
         length = max(map(len, rows))
         ids = torch.full((len(rows), length), self.pad)
         mask = torch.zeros(len(rows), length, dtype=torch.long)
         for index, row in enumerate(rows):
-            ids[index, : len(row)] = torch.tensor(row)
+            ids[index, : len(row)] = torch.from_numpy(row)
             mask[index, : len(row)] = 1
         return ids, mask

@@ -16,14 +16,16 @@ from numpy.typing import NDArray
 from monitor.errors import InputError
 from monitor.understand.bundle import Bundle, load_bundle
 from monitor.understand.companies import Watchlist
-from monitor.understand.encoders import sha256
+from monitor.understand.encoders import digests, load_tokenizer, sha256
 from monitor.understand.manifest import MANIFEST, TrainingData, Wide
 from monitor.understand.topics import Taxonomy
 from training.augmentation import Changer
 from training.corpus import Corpus, as_read, gather, path_of
 from training.data.doubles import fingerprint, without_doubles
 from training.data.examples import Example
+from training.data.leaks import refuse_leaks
 from training.data.reading import read_examples
+from training.evaluation.pairs import PAIRS, exam_for
 from training.package import package, tested
 from training.recipe import Recipe
 
@@ -47,10 +49,16 @@ def run(recipe: Recipe, *, data: Path, out: Path, taxonomy: Taxonomy) -> Bundle:
         BundleError: the encoder cannot be had.
     """
     complete(recipe, data)
+    out = out.resolve()
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out}: is a file; name a folder with --out")
     record = _record_of(out)
     if record.is_file():
         raise InputError(f"{record}: TensorBoard's record goes into a folder of this name; move the file away")
     corpus = gather(recipe, data, taxonomy)
+    if recipe.probes:
+        taught = [*corpus.taught, *corpus.held]
+        refuse_leaks(taught, exam_for(recipe.languages), train_name="the training files", test_name=str(PAIRS))
     log.info("%s: %d texts to teach, %d held out", recipe.name, len(corpus.taught), len(corpus.held))
     return teach(recipe, corpus, data=data, out=out, taxonomy=taxonomy)
 
@@ -89,6 +97,7 @@ def _encoder_run(recipe: Recipe, corpus: Corpus, data: Path, out: Path, taxonomy
     from training.finetune import Lesson, fine_tune
     from training.notes import noted
     from training.pretraining import pretrain
+    from training.rows import within
     from training.storing import form_of, stored
 
     unlabelled, described = _unlabelled(recipe, corpus, data)
@@ -99,24 +108,29 @@ def _encoder_run(recipe: Recipe, corpus: Corpus, data: Path, out: Path, taxonomy
         if recipe.continual.bundle:
             recipe, manifest = continual.gone_on(recipe)
             corpus = continual.mixed(recipe, corpus, manifest.topics, data)
-            check_teachers(recipe.distil, corpus.topics)
+            check_teachers(recipe.distil, corpus.topics, toward=recipe.toward)
             base, heads = continual.opened(Path(recipe.continual.bundle), manifest, corpus.topics, workplace)
         else:
-            check_teachers(recipe.distil, corpus.topics)
+            check_teachers(recipe.distil, corpus.topics, toward=recipe.toward)
             base = base_for(recipe, [*corpus.taught, *corpus.held], workplace)
         # A form that cannot be stored is told now, not after teaching.
+        corpus = replace(corpus, start=digests(base.folder))
         form_of(recipe, Base(base.folder, own=True, origin=base.public) if recipe.pretrain.epochs else base)
         _record_at_once(recipe, out, workplace)
     if recipe.pretrain.epochs:
         domain = [row.text for row in corpus.taught] if recipe.pretrain.labelled else []
         domain += [row.text for row in unlabelled]
         base = Base(pretrain(recipe, base.folder, domain, workplace), own=True, origin=base.public)
-    taught = [*corpus.taught, *(unlabelled if recipe.distil.teachers else [])]
+    everything = [*corpus.taught, *(unlabelled if recipe.distil.teachers else [])]
+    taught, longer = within(everything, load_tokenizer(base.folder), recipe.schedule.max_tokens)
+    cut = _cut_line(recipe, longer, len(everything), len(taught))
     with processes.in_turn():
         advice = advice_of(recipe.distil, taught, corpus.topics, workplace)
     lesson = Lesson(taught, corpus.held, corpus.topics, change=_changer(recipe), advice=advice)
 
     def compared(bundle: Bundle) -> Bundle:
+        if cut:
+            bundle = noted(bundle, "Texts that were cut", [cut])
         if not recipe.continual.bundle:
             return bundle
         before = load_bundle(Path(recipe.continual.bundle))
@@ -147,6 +161,17 @@ def _encoder_run(recipe: Recipe, corpus: Corpus, data: Path, out: Path, taxonomy
         )
     shutil.rmtree(workplace.parent)
     return bundle
+
+
+def _cut_line(recipe: Recipe, longer: int, texts: int, taught: int) -> str:
+    """What is said, in the log and on the card, of texts whose end was not taught; "" where there is none."""
+    if not longer and taught == texts:
+        return ""
+    line = f"Of {longer:,} of {taught:,} taught texts only the first {recipe.schedule.max_tokens} tokens were taught."
+    if taught < texts:
+        line += f" {texts - taught:,} more, marked for a company that is mentioned later, were not taught."
+    log.warning("%s: %s", recipe.name, line)
+    return line
 
 
 def digest_of(recipe: Recipe, corpus: Corpus, processes: int = 1) -> str:
@@ -247,7 +272,7 @@ def _unlabelled(recipe: Recipe, corpus: Corpus, data: Path) -> tuple[list[Exampl
     """
     if not recipe.pretrain.epochs and not recipe.distil.teachers:
         return [], []
-    seen = {fingerprint(example.text) for example in (*corpus.taught, *corpus.held)}
+    seen = {fingerprint(example.text) for example in (*corpus.taught, *corpus.held, *corpus.tested)}
     for test in recipe.test:
         if path_of(data, test.file).is_file():
             tests = read_examples(path_of(data, test.file), fields=test.fields, labels=test.labels)

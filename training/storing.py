@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.errors import InputError
-from monitor.understand.encoders import digests, load_encoder
+from monitor.understand.encoders import digests, load_encoder, load_tokenizer
 from monitor.understand.manifest import Encoder
 from monitor.understand.network import Network
 from monitor.understand.quantised import quantise
@@ -52,8 +52,8 @@ def stored(recipe: Recipe, network: Network, base: Base, out: Path) -> tuple[dic
         tensors |= packed(weights, recipe.storage.bits, recipe.storage.embedding_bits)
         if form == "whole":
             out.mkdir(parents=True, exist_ok=True)
-            for name in ("config.json", "tokenizer.json"):
-                shutil.copyfile(base.folder / name, out / name)
+            shutil.copyfile(base.folder / "config.json", out / "config.json")
+            load_tokenizer(base.folder).save(str(out / "tokenizer.json"))
     described = Encoder(
         name=choice.name,
         revision=choice.revision,

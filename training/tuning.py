@@ -139,8 +139,8 @@ def _config(tuning: Tuning, dropout: float, steps: int) -> Any:
         )
     if tuning.method == "ia3":
         # (IA)³ scales keys, values and what enters the second feed-forward matrix (Liu et al. 2022).
-        # Which matrices these are PEFT knows of the usual kinds of encoder.
-        return IA3Config()
+        # Which matrices these are PEFT knows of the usual kinds of encoder; of others what comes out is scaled.
+        return IA3Config(target_modules=list(tuning.adapt), feedforward_modules=[]) if tuning.adapt else IA3Config()
     count = tuning.virtual_tokens
     if tuning.method == "prefix":
         return PrefixTuningConfig(task_type=TaskType.FEATURE_EXTRACTION, num_virtual_tokens=count)

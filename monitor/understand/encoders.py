@@ -55,6 +55,8 @@ def find_encoder(source: EncoderSource, *, beside: Path | None = None) -> Path:
         BundleError: no place has it, or what was found is not what was asked for.
     """
     folder = _given(source.name, beside) or _carried(source.name) or _from_hub(source)
+    if not (folder / WEIGHTS).is_file():
+        raise BundleError(f"{folder}: holds no {WEIGHTS}, and no other form of weights is read; save it as one")
     for name, digest in source.sha256.items():
         file = folder / name
         if not file.is_file():

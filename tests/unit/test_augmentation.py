@@ -53,6 +53,37 @@ def test_numbers_keep_their_form_and_years_stay() -> None:
         ), changed
 
 
+def test_larger_number_stays_the_larger_and_names_keep_theirs() -> None:
+    change = Changer(Augment(numbers=1.0), WATCHLIST)
+    text = "Profit was EUR 5.9 mn in 2024, compared to EUR 6.7 mn, says its 10-Q; 6.7 is a low. S&P 500 up 12 on 3,000"
+    seen = {change(Example(text)) for _ in range(300)} - {text}
+    assert len(seen) > 5
+    for changed in seen:
+        found = re.fullmatch(
+            r"Profit was EUR (\d\.\d) mn in 2024, compared to EUR (\d\.\d) mn, says its 10-Q; (\d\.\d) is a low. "
+            r"S&P 500 up \d\d on \d,\d{3}",
+            changed,
+        )
+        assert found, changed
+        assert float(found[1]) < float(found[2]) == float(found[3])
+    # 6 is no number that changes, so what it is compared with stays on its side of it.
+    assert all(float(change(Example(f"5.9 against 6, and 1{n}"))[:3]) < 6 for n in range(50))
+
+
+def test_words_of_direction_are_never_misspelt() -> None:
+    change = Changer(Augment(typos=1.0), WATCHLIST)
+    told = "Losses widen, profit tumbles: shares slipped despite growth, lowered, upgraded; Weakness. Winning RISES"
+    seen = {change(Example(f"{told} at the meeting")) for _ in range(300)}
+    assert len(seen) > 5
+    # "shares" says nothing of the direction; every other word does.
+    assert {changed[: changed.index("shares")] for changed in seen if "shares" in changed} == {
+        told[: told.index("shares")]
+    }
+    assert all(
+        re.search(r"slipped despite growth, lowered, upgraded; Weakness. Winning RISES at", text) for text in seen
+    )
+
+
 def test_typos_and_casing_leave_short_words_tickers_and_order() -> None:
     change = Changer(Augment(typos=1.0), WATCHLIST)
     text = "$GOOG shares tumbled after regulators opened another investigation into #adtech dealings"

@@ -40,9 +40,9 @@ def write(path: Path, rows: list[dict[str, object]]) -> Path:
     return path
 
 
-def recipe_of(folder: Path, body: str, *settings: tuple[str, str]) -> Recipe:
+def recipe_of(folder: Path, body: str, *settings: tuple[str, str], kind: str = "ngrams") -> Recipe:
     path = folder / "recipe.toml"
-    head = 'name = "own"\nversion = "0.1.0"\nkind = "ngrams"\nlanguages = ["en"]\n'
+    head = f'name = "own"\nversion = "0.1.0"\nkind = "{kind}"\nlanguages = ["en"]\n'
     path.write_text(head + body.replace("@", 'origin = "here"\nlicence = "MIT"\n'))
     return read_recipe(str(path), dict(settings))
 
@@ -196,10 +196,10 @@ def test_checkpoints_are_of_one_recipe_its_files_and_its_teachers(tmp_path: Path
     rows = rows_of(60)
     write(tmp_path / "train.jsonl", rows)
     teacher = make_toward_bundle(tmp_path / "teacher")
-    body = ONE + f'[distil]\nteachers = ["{teacher}"]\n'
+    body = ONE + f'[encoder]\nname = "any"\n[distil]\nteachers = ["{teacher}"]\n'
 
     def digest(processes: int = 1, *settings: tuple[str, str]) -> str:
-        recipe = recipe_of(tmp_path, body, *settings)
+        recipe = recipe_of(tmp_path, body, *settings, kind="encoder")
         return digest_of(recipe, gathered(tmp_path, recipe), processes)
 
     first = digest()

@@ -50,9 +50,9 @@ def test_text_stands_beside_its_changed_form(encoder: Path) -> None:
 def test_change_hangs_on_seed_epoch_and_row_alone(encoder: Path) -> None:
     rows = Rows(TEXTS, TOPICS, load_tokenizer(encoder), 32, change=another, twice=True, seed=5)
     random.seed(1)
-    first = [rows[0]["other_ids"], rows[1]["other_ids"]]
+    first = [rows[0]["other_ids"].tolist(), rows[1]["other_ids"].tolist()]
     random.seed(2)
-    assert [rows[place]["other_ids"] for place in (1, 0)] == first[::-1]
+    assert [rows[place]["other_ids"].tolist() for place in (1, 0)] == first[::-1]
     found = []
     for rows.epoch in range(12):
         found.append(tuple(rows[0]["other_ids"]))

@@ -69,8 +69,9 @@ class Questions:
             if role is None:
                 continue
             self._used = True
-            answer = voted(answers)
-            if len(set(answers)) > 1:
+            chosen = [frozenset(answer) for answer in answers]  # in whatever order the choices were made
+            answer = answers[chosen.index(voted(chosen))]
+            if len(set(chosen)) > 1:
                 self._problems.notes[f"annotators disagree on {role}; most votes count, the newest at a tie"] += 1
             if role == "topics":
                 row[self._place[role]] = list(answer)

@@ -11,6 +11,7 @@ from typing import Any
 
 from monitor.errors import InputError
 from monitor.understand.language import detect
+from monitor.understand.topics import Taxonomy
 from training.data.classes import refuse_one_class
 from training.data.doubles import Conflict, conflicts, without_doubles
 from training.data.examples import Example, counted
@@ -19,6 +20,7 @@ from training.data.near import first_copies, marked
 from training.data.noise import Noise, label_noise
 from training.data.problems import Problems
 from training.data.reading import no_example, stream_examples
+from training.data.taxonomy import resolved
 
 _SAMPLE = 2_000
 """Texts whose language is looked at where a file does not say it."""
@@ -154,6 +156,7 @@ def check(
     *,
     fields: Mapping[str, str] | None = None,
     labels: Mapping[str, str] | None = None,
+    taxonomy: Taxonomy | None = None,
     noise: bool = False,
 ) -> Checked:
     """Read the files and look for everything that could spoil a training run or its numbers.
@@ -161,9 +164,11 @@ def check(
     Args:
         paths: files to learn from; tests: files to measure on.
         fields, labels: for all the files, as for `read_examples`.
+        taxonomy: topics must be of it; None: any will do.
         noise: judge the labels too; takes seconds for ten thousand texts.
     """
-    found = Checked([_read(path, fields, labels) for path in paths], [_read(path, fields, labels) for path in tests])
+    taught_files, tested_files = ([_read(path, fields, labels, taxonomy) for path in every] for every in (paths, tests))
+    found = Checked(taught_files, tested_files)
     taught = [example for file in found.files for example in file.examples]
     tested = [example for file in found.tests for example in file.examples]
     if not taught:
@@ -190,13 +195,17 @@ def check(
     return found
 
 
-def _read(path: Path, fields: Mapping[str, str] | None, labels: Mapping[str, str] | None) -> File:
+def _read(
+    path: Path, fields: Mapping[str, str] | None, labels: Mapping[str, str] | None, taxonomy: Taxonomy | None
+) -> File:
     problems = Problems(path)
     file = File(path, problems)
     try:
         file.examples = list(stream_examples(path, problems, fields=fields, labels=labels))
         if not file.examples and not len(problems):
             raise no_example(problems)
+        if taxonomy is not None:
+            file.examples = resolved(file.examples, taxonomy, problems)
     except InputError as error:
         file.error = str(error)
     return file

@@ -23,7 +23,7 @@ def refuse_one_class(examples: Iterable[Example], name: str) -> None:
     """
     sentiments: dict[str, int] = {}
     topics: dict[tuple[str, ...], int] = {}
-    other = False
+    bad: dict[bool, int] = {}
     for example in examples:
         said = {str(label) for _, label in example.entities if isinstance(label, str)}
         if example.sentiment is not None:
@@ -33,8 +33,10 @@ def refuse_one_class(examples: Iterable[Example], name: str) -> None:
         if example.topics is not None:
             key = tuple(sorted(example.topics))
             topics[key] = topics.get(key, 0) + 1
-        other |= example.negative is not None or any(label is not None for _, label in example.entities)
-    if not sentiments and not topics and not other:
+        for yes in (example.negative, *(label for _, label in example.entities if isinstance(label, bool))):
+            if yes is not None:
+                bad[yes] = bad.get(yes, 0) + 1
+    if not sentiments and not topics and not bad:
         raise InputError(
             f"{name}: no text carries a label; each needs sentiment, topics, negative or entity_sentiment "
             "(fields says which columns hold them)"
@@ -52,6 +54,12 @@ def refuse_one_class(examples: Iterable[Example], name: str) -> None:
         raise InputError(
             f"{name}: all {count:,} texts with topics have {what}: nothing can be told apart; add texts of other "
             "topics, or with topics = [] for none of them"
+        )
+    if len(bad) == 1 and not sentiments:
+        yes, count = next(iter(bad.items()))
+        raise InputError(
+            f"{name}: all {count:,} labels of negative or not are {str(yes).lower()}: nothing can be told apart; add "
+            f"texts that are {'not ' if yes else ''}negative"
         )
     if len(sentiments) == 2:
         missing = next(label for label in LABELS if label not in sentiments)

@@ -52,6 +52,9 @@ def data() -> None:
     metavar="THEIRS=OURS",
     help="What a label of the files means, such as 1=positive; 9= stands for none (repeatable).",
 )
+@click.option(
+    "--topics", type=click.Path(path_type=Path), help="Taxonomy (TOML) of the topics; the one that ships by default."
+)
 @click.option("--noise", is_flag=True, help="Also list labels that are probably wrong (confident learning).")
 @click.option("--show", default=5, show_default=True, type=click.IntRange(0), help="Examples shown of each finding.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of lines for people.")
@@ -60,6 +63,7 @@ def check(
     tests: tuple[Path, ...],
     fields: tuple[str, ...],
     labels: tuple[str, ...],
+    topics: Path | None,
     noise: bool,
     show: int,
     as_json: bool,
@@ -67,19 +71,25 @@ def check(
     """Read labelled FILES and say what they hold and what is wrong with them.
 
     FILES are JSON lines, a JSON array, CSV or Parquet, also .gz and .zst, or exports of Label Studio (JSON,
-    JSON-MIN) and Argilla. Told are the labels, languages and lengths, rows that cannot be used, copies and near copies,
-    copies whose labels contradict each other, and texts that are both taught and tested. The exit status is 1 if a
-    training run would refuse the files.
+    JSON-MIN) and Argilla. Told are the labels, languages and lengths, rows that cannot be used, topics that the
+    taxonomy lacks, copies and near copies, copies whose labels contradict each other, and texts that are both taught
+    and tested. The exit status is 1 if a training run would refuse the files.
 
     \b
     bellwether data check train.csv --field text=headline --label 0=negative --label 1=positive
     bellwether data check train.jsonl.gz --test exam.jsonl.gz --noise --show 20
     bellwether data check project-7-at-2026-05-21.json --json | jq .conflicts
     """
+    from monitor.understand.topics import load_taxonomy
     from training.data.check import check as look
 
     found = look(
-        files, tests, fields=_pairs("--field", fields), labels=_pairs("--label", labels, blank=True), noise=noise
+        files,
+        tests,
+        fields=_pairs("--field", fields),
+        labels=_pairs("--label", labels, blank=True),
+        taxonomy=load_taxonomy(topics),
+        noise=noise,
     )
     if as_json:
         click.echo(json.dumps(found.as_dict(show), ensure_ascii=False, indent=1))

@@ -10,15 +10,25 @@ from typing import Any
 import numpy as np
 
 from monitor.understand.normalise import cleaned
-from training.data.examples import Example
+from training.data.examples import Entities, Example
 from training.data.near import first_copies, marked
 
-_NOT_WORD = re.compile(r"[\W_]+")
+# What copies may not differ in though it is no letter: the sign and the point of a number, arrows, emoji.
+_DROPPED = re.compile(
+    r"((?<!\w)[+\-−](?=[$€£¥]?\.?\d)|(?<=\d)\.(?=\d))|[^\w\u2190-\u21ff\u2600-\u27bf\U0001f000-\U0001faff]|_"
+)
 
 
 def fingerprint(text: str) -> str:
-    """What two copies of a text share: the text without links, case, punctuation and white space."""
-    return _NOT_WORD.sub("", re.sub(r"\bhttp\b", "", cleaned(text)).casefold())
+    """What two copies of a text share: the text without links, case, punctuation and white space.
+
+    >>> fingerprint("Halvern Bank: profit UP 3.5%! https://t.co/x")
+    'halvernbankprofitup3.5'
+    >>> fingerprint("$TSLA -5%") == fingerprint("$TSLA +5%")
+    False
+    """
+    plain = re.sub(r"\bhttp\b", "", cleaned(text)).casefold()
+    return _DROPPED.sub(lambda found: found[1] or "", plain) or plain
 
 
 def without_doubles(examples: Iterable[Example]) -> list[Example]:
@@ -38,10 +48,19 @@ def without_doubles(examples: Iterable[Example]) -> list[Example]:
             topics=topics.topics,
             among=topics.among,
             negative=first.negative if first.negative is not None else example.negative,
-            entities=first.entities or example.entities,
+            entities=_merged(first.entities, example.entities),
             at=first.at or example.at,
         )
     return list(kept.values())
+
+
+def _merged(first: Entities, other: Entities) -> Entities:
+    """What is said of each entity by either; the first where both say something."""
+    found = dict(first)
+    for name, label in other:
+        if found.get(name) is None:
+            found[name] = label
+    return tuple(found.items())
 
 
 def _labels(example: Example) -> dict[str, Any]:

@@ -9,6 +9,9 @@ from typing import Any
 
 from monitor.documents import Kind, Label
 
+Entities = tuple[tuple[str, Label | bool | None], ...]
+"""Names, each with what is said of it; see `Example`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Example:
@@ -29,7 +32,7 @@ class Example:
     sentiment: Label | None = None
     topics: tuple[str, ...] | None = None
     negative: bool | None = None
-    entities: tuple[tuple[str, Label | bool | None], ...] = ()
+    entities: Entities = ()
     target: str | None = None
     among: tuple[str, ...] | None = None
     at: datetime | None = None

@@ -160,13 +160,13 @@ def label_noise(examples: Sequence[Example], *, seed: int = 13) -> list[Noise]:
             said = [topic if topic in (examples[i].topics or ()) else f"not {topic}" for i in asked]
             questions.append((topic, asked, said))
     found: list[Noise] = []
-    rows: dict[tuple[int, ...], tuple[Any, NDArray[np.int64]]] = {}
+    rows: dict[bytes, tuple[Any, NDArray[np.int64]]] = {}
     with progress("label noise", len(questions) * FOLDS) as bar:
         for number, (about, places, said) in enumerate(questions):
             places, given, classes = _judged(places, said)
             if len(classes) < 2:
                 continue
-            key = (len(places), places[0], places[-1])
+            key = np.array(places).tobytes()
             if key not in rows:  # topics share their texts
                 chosen = [examples[i] for i in places]
                 rows = {key: (_features([e.text for e in chosen]), np.array(folds(chosen, FOLDS, seed=seed)))}

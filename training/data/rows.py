@@ -118,7 +118,10 @@ class Fields:
         text = value(row, names["text"])
         if not isinstance(text, str) or not text.strip():
             raise Wrong("text", "missing, empty or not a text")
-        return text
+        whole = text.encode("utf-8", "replace").decode("utf-8").replace("\x00", " ")
+        if whole != text:  # such as an emoji cut in half; no file, page or database takes it
+            self._problems.notes["texts hold half a character or a NUL; a ? or a blank stands in its place"] += 1
+        return whole
 
     def _lang(self, row: Mapping[str, Any], names: Mapping[str, str]) -> str | None:
         lang = self._value(row, names, "lang")

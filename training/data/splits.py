@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
@@ -11,13 +12,16 @@ from monitor.errors import InputError
 from training.data.doubles import fingerprint
 from training.data.examples import Example
 
+_NOT_WORD = re.compile(r"[\W_]+")
+
 
 def held_out(examples: Iterable[Example], share: float) -> tuple[list[Example], list[Example]]:
-    """Split into (taught, held out); which text falls where depends on the text alone, so it never changes."""
+    """Split into (taught, held out); which text falls where depends on its letters and digits alone, so it never
+    changes."""
     taught: list[Example] = []
     held: list[Example] = []
     for example in examples:
-        (held if _place(fingerprint(example.text)) < share * 2**64 else taught).append(example)
+        (held if _place(_NOT_WORD.sub("", fingerprint(example.text))) < share * 2**64 else taught).append(example)
     return taught, held
 
 

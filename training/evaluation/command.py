@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from monitor.errors import InputError
 from monitor.settings import load
+
+if TYPE_CHECKING:
+    from monitor.understand.bundle import Bundle
+    from training.data.examples import Example
 
 
 @click.command()
@@ -82,6 +88,7 @@ def evaluate(
     loaded = load_named(str(bundle))
     if card:
         _check_writable(loaded.folder)
+    _tell_seen(loaded, examples, pairs or PAIRS, card)
     champion = None if against is None else load_rival(against, loaded.manifest.languages, load().settings)
     scope = Scope(pairs or PAIRS, quick)
     found = examine(loaded, examples, taxonomy, Watchlist.load(watchlist), scope=scope, against=champion)
@@ -98,6 +105,22 @@ def evaluate(
         update_card(loaded, told, taxonomy, quotable=frozenset(names.values()) if quote else frozenset())
         click.echo(f"card: {loaded.folder / 'MODEL_CARD.md'}", err=True)
     click.echo(json.dumps(found, ensure_ascii=False, indent=1) if as_json else "\n".join(lines(found)))
+
+
+def _tell_seen(bundle: Bundle, files: Mapping[str, Sequence[Example]], pairs: Path, card: bool) -> None:
+    """Say which texts the bundle was taught; raises InputError if numbers on such were to stand in its card."""
+    from training.evaluation.pairs import exam_for
+    from training.evaluation.seen import seen
+
+    asked = {**files, str(pairs): exam_for(bundle.manifest.languages, pairs)}
+    for name, rows in asked.items():
+        count = seen(bundle.folder, [example.text for example in rows])
+        if not count:
+            continue
+        said = f"{name}: {bundle.manifest.model} was taught {count:,} of its {len(rows):,} texts"
+        if card:
+            raise InputError(f"{said}: such numbers belong in no card; leave the file away, or --card")
+        click.echo(f"{said}: the numbers on it flatter", err=True)
 
 
 def _name(file: Path, files: tuple[Path, ...]) -> str:

@@ -95,6 +95,12 @@ def texts_of(pairs: Sequence[MinimalPair], paraphrases: Sequence[Paraphrase]) ->
     ]
 
 
+def exam_for(languages: Sequence[str], folder: Path = PAIRS) -> list[Example]:
+    """Every text of a folder that no training may see."""
+    texts = texts_of(pairs_for(languages, folder), paraphrases_for(languages, folder))
+    return [*map(Example, texts), *toward_for(languages, folder)]
+
+
 def pairs_report(answers: Answers, pairs: Sequence[MinimalPair]) -> dict[str, Any] | None:
     """How the pairs come out, on the whole, by language and kind.
 

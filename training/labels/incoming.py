@@ -20,6 +20,7 @@ from monitor.understand.topics import Taxonomy
 from training.data.doubles import fingerprint as letters
 from training.data.examples import Example
 from training.data.files import look_into
+from training.data.labelstudio import is_minimal
 from training.data.problems import Problems, nearest
 from training.data.reading import read_examples
 from training.labels.entities import symbol_of
@@ -109,6 +110,8 @@ def _identity(row: Mapping[str, Any]) -> UUID | None:
             return UUID(key)
         except ValueError:
             pass
+    if is_minimal(row):  # `id` is the tool's own number
+        return None
     if isinstance(source, str) and source and isinstance(id_, (str, int)) and str(id_):
         return _document(source, str(id_)).key
     return None

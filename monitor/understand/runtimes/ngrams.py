@@ -120,7 +120,7 @@ class Hasher:
 
 
 def weighted(rows: csr_matrix, idf: NDArray[np.float64]) -> csr_matrix:
-    """Rows times idf, each scaled to length 1; a row of zeros stays one."""
+    """Rows times idf, each scaled to length 1; a row whose n-grams all weigh nothing becomes zeros."""
     rows = rows.copy()
     rows.data *= idf[rows.indices]
     sizes = np.diff(rows.indptr)
@@ -128,7 +128,7 @@ def weighted(rows: csr_matrix, idf: NDArray[np.float64]) -> csr_matrix:
     some = sizes > 0
     if some.any():
         squares[some] = np.add.reduceat(rows.data**2, rows.indptr[:-1][some])
-    rows.data /= np.repeat(np.sqrt(np.where(some, squares, 1.0)), sizes)
+    rows.data /= np.repeat(np.sqrt(np.where(squares > 0, squares, 1.0)), sizes)
     return rows
 
 
