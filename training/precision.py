@@ -7,6 +7,8 @@ from typing import Any
 
 import torch
 
+from monitor.errors import InputError
+
 _CPU_INFO = Path("/proc/cpuinfo")
 _OWN_BF16 = ("avx512_bf16", "amx_bf16", " bf16")
 """What Linux calls a processor's own bfloat16 products (x86, x86, Arm)."""
@@ -17,7 +19,12 @@ def products(precision: str) -> dict[str, Any]:
 
     A processor without bfloat16 of its own emulates it: the same step took 18 times as long as in float32 on one with
     AVX2 alone. So `auto` is bf16 only where the device has it.
+
+    Raises:
+        InputError: there is no GPU and fp16 was asked for, which no CPU has.
     """
+    if precision == "fp16" and not torch.cuda.is_available():
+        raise InputError("schedule.precision: fp16 needs a GPU; on this machine use bf16 or auto")
     if precision == "auto":
         precision = "bf16" if _has_bf16() else "fp32"
     return {"bf16": precision == "bf16", "fp16": precision == "fp16"}

@@ -100,7 +100,7 @@ def _encoder_run(recipe: Recipe, corpus: Corpus, data: Path, out: Path, taxonomy
     from training.rows import within
     from training.storing import form_of, stored
 
-    unlabelled, described = _unlabelled(recipe, corpus, data)
+    unlabelled, described = unlabelled_of(recipe, corpus, data)
     corpus = replace(corpus, unlabelled=tuple(described))
     workplace = out.with_name(out.name + ".run") / digest_of(recipe, corpus, processes.count())
     heads = None
@@ -265,7 +265,7 @@ def _wide(recipe: Recipe, corpus: Corpus) -> Beside:
     return wide_of(recipe, corpus)
 
 
-def _unlabelled(recipe: Recipe, corpus: Corpus, data: Path) -> tuple[list[Example], list[TrainingData]]:
+def unlabelled_of(recipe: Recipe, corpus: Corpus, data: Path) -> tuple[list[Example], list[TrainingData]]:
     """The texts of the unlabelled files a run learns from, and the files as they were read.
 
     Texts that are taught, held out or tested are left out.

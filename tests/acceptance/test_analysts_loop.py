@@ -64,6 +64,18 @@ def write_recipe(path: Path, version: str, file: str) -> Path:
     return path
 
 
+def write_encoder_recipe(path: Path, version: str, file: str) -> Path:
+    path.write_text(
+        f'name = "desk"\nversion = "{version}"\nkind = "encoder"\nlanguages = ["en"]\nprobes = false\n'
+        '[encoder]\nname = "sentence-transformers/all-MiniLM-L6-v2"\n'
+        'revision = "1110a243fdf4706b3f48f1d95db1a4f5529b4d41"\n'
+        "[schedule]\nepochs = 12\nbatch = 16\nmax_tokens = 32\nheld_out = 0.15\n"
+        f'[[train]]\nfile = "{file}"\norigin = "the desk"\nlicence = "own"\n',
+        encoding="utf-8",
+    )
+    return path
+
+
 class Feed:
     """Writes one document after another, as long as it is asked to, and remembers what each is."""
 
@@ -102,7 +114,7 @@ class Feed:
 
 
 @pytest.mark.kafka
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(420)
 def test_labels_become_a_model_that_serves_and_can_be_taken_back(
     kafka_bootstrap: str, make_topic: Callable[..., str], tmp_path: Path
 ) -> None:
@@ -147,7 +159,7 @@ def test_labels_become_a_model_that_serves_and_can_be_taken_back(
         # 2. Exported, taught, measured.
         ok(["labels", "export", str(tmp_path / "labels.jsonl")], env)
         assert len((tmp_path / "labels.jsonl").read_text(encoding="utf-8").splitlines()) == 200
-        new = write_recipe(tmp_path / "new.toml", "1.1.0", "labels.jsonl")
+        new = write_encoder_recipe(tmp_path / "new.toml", "1.1.0", "labels.jsonl")
         ok(["train", str(new), *folder, "--out", str(tmp_path / "v2"), "--register"], env)
         told = json.loads(ok(["evaluate", str(tmp_path / "v2"), str(exam), "--quick", "--json"], env))
         assert told["files"][str(exam)]["sentiment"]["accuracy"] > 0.9

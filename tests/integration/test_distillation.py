@@ -14,11 +14,13 @@ from monitor.understand.encoders import sha256
 from monitor.understand.topics import load_taxonomy
 from tests.integration.test_training import write_labels, write_recipe
 from tests.unit.models import make_encoder
+from training.corpus import Corpus
+from training.crossvalidation import cross_validate
 from training.data.examples import Example
 from training.distillation import advice_of
 from training.recipe import Distillation, Recipe, read_recipe
 from training.registry.taught import hashes, read_taught
-from training.run import run
+from training.run import run, unlabelled_of
 
 SMALL = (
     'max_tokens = 64\n[tuning]\nmethod = "full"\n[schedule]\nepochs = 6\nbatch = 16\nrate = 3e-3\nhead_rate = 1e-2\n'
@@ -152,3 +154,25 @@ def test_half_written_advice_is_not_read(data: Path, teacher: Path) -> None:
     assert again is not None
     assert np.array_equal(first.sentiment, again.sentiment)
     assert [path.name[:7] for path in work.iterdir()] == ["advice-"]
+
+
+def test_teacher_that_cannot_read_marked_texts_is_refused(data: Path, teacher: Path) -> None:
+    taught = recipe_in(data, "student", f'[distil]\nteachers = ["{teacher}"]\n').model_copy(update={"toward": True})
+    with pytest.raises(InputError, match="was not taught sentiment toward each of several companies"):
+        run(taught, data=data, out=data / "student", taxonomy=load_taxonomy())
+
+
+def test_folds_are_not_taught_what_they_are_tested_on_by_a_teacher_or_a_feed(data: Path, teacher: Path) -> None:
+    taught = recipe_in(data, "student", f'[distil]\nteachers = ["{teacher}"]\n')
+    with pytest.raises(InputError, match=r"--folds: .*teacher was taught 500 of the 500 texts that are tested here"):
+        cross_validate(taught, 3, data=data, out=data / "folds", taxonomy=load_taxonomy())
+    assert not (data / "folds").exists()
+    # A feed that holds a tested text is read without it.
+    rows = [Example(row["text"]) for row in map(json.loads, (data / "train.jsonl").read_text().splitlines())]
+    (data / "feed.jsonl").write_text("\n".join(json.dumps({"text": row.text}) for row in rows[:30]))
+    recipe = recipe_in(
+        data, "own", '[pretrain]\nepochs = 1\n[[unlabelled]]\nfile = "feed.jsonl"\norigin = "x"\nlicence = "x"\n'
+    )
+    corpus = Corpus(rows[:10], rows[10:20], (), tested=rows[20:25])
+    found, _ = unlabelled_of(recipe, corpus, data)
+    assert [row.text for row in found] == [row.text for row in rows[25:30]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -25,6 +26,7 @@ from training.evaluation import speed
 from training.evaluation.command import evaluate
 from training.registry.promoting import promote
 from training.registry.registering import register
+from training.registry.taught import write_taught
 
 NASTY = 'oil <script>alert("x")</script> & "profit" </style>'
 CARD_TEXT = "# tiny 1.2.3\n\nMade by a test.\n\n## How good it is\n\nOld numbers.\n\n## Where it is weak\n\n- Tiny.\n"
@@ -245,3 +247,17 @@ def test_command_line_teaches() -> None:
     )
     for option in ("--against", "--report", "--json", "--quick", "--pairs", "--card"):
         assert option in done.stdout
+
+
+def test_texts_the_bundle_was_taught_are_told_and_never_stand_in_its_card(folder: Path, tmp_path: Path) -> None:
+    own = shutil.copytree(folder / "one", tmp_path / "own")
+    rows = [json.loads(line)["text"] for line in (folder / "exam.jsonl").read_text(encoding="utf-8").splitlines()]
+    write_taught(own, [*rows[:5], "record profit"])
+    call = [str(own), str(folder / "exam.jsonl"), "--pairs", str(folder / "pairs"), "--quick"]
+    done = CliRunner().invoke(evaluate, call, catch_exceptions=False)
+    assert f"exam.jsonl: one@1.2.3 was taught 5 of its {len(rows)} texts: the numbers on it flatter" in done.stderr
+    assert f"{folder / 'pairs'}: one@1.2.3 was taught 1 of its 4 texts" in done.stderr
+    card = (own / CARD).read_text(encoding="utf-8")
+    with pytest.raises(InputError, match="such numbers belong in no card"):
+        CliRunner().invoke(evaluate, [*call, "--card"], catch_exceptions=False)
+    assert (own / CARD).read_text(encoding="utf-8") == card

@@ -15,6 +15,7 @@ from monitor.understand.bundle import load_bundle
 from monitor.understand.manifest import check_files, read_manifest
 from tests.integration.test_training import BAD, GOOD, PLAIN
 from tests.unit.models import make_bundle, make_encoder
+from training.registry.taught import hashes, read_taught, write_taught
 from training.topics import topics
 
 ALL = [*BAD, *GOOD, *PLAIN, "oil", "bank"]
@@ -80,3 +81,21 @@ def test_what_cannot_be_added_is_said_in_a_line(bundle: Path, tmp_path: Path) ->
     with pytest.raises(InputError, match="knows dividend already"):
         CliRunner().invoke(topics, ["add", "dividend", *common], catch_exceptions=False)
     assert read_manifest(bundle).version == "1.2.3"
+
+
+def test_new_bundle_says_what_it_was_taught_and_from_which_it_comes(bundle: Path, tmp_path: Path) -> None:
+    write_taught(bundle, ["a text the parent knows"])
+    yes, no = texts(8, seed=1, about="bond"), texts(60, seed=2, about="of")
+    called(bundle, tmp_path, yes, no)
+    known = read_taught(tmp_path / "new")
+    assert known is not None
+    assert np.isin(hashes([*yes, *no, "a text the parent knows"]), known).all()
+    assert json.loads((tmp_path / "new" / "lineage.json").read_text())["parent"] == "tiny@1.2.3"
+
+
+def test_misspelt_topic_of_an_example_is_no_counterexample(bundle: Path, tmp_path: Path) -> None:
+    rows = [{"text": text, "topics": ["corporate_det"]} for text in texts(9, seed=1, about="bond")]
+    examples = written(tmp_path / "x.jsonl", rows)
+    arguments = ["add", "corporate_debt", "--examples", examples, "--to", str(bundle), "--out", str(tmp_path / "n")]
+    with pytest.raises(InputError, match=r"'corporate_det' is neither a topic .* did you mean corporate_debt\?"):
+        CliRunner().invoke(topics, arguments, catch_exceptions=False)

@@ -218,6 +218,18 @@ def test_rows_find_their_documents_by_key_id_or_text_and_others_are_kept(
     assert found[key("zh")].kind == "comment"
 
 
+def test_number_that_label_studio_gave_a_task_names_no_document(run: Run, record: Database, tmp_path: Path) -> None:
+    own = {"annotator": 1, "annotation_id": 7, "created_at": "x", "updated_at": "y", "lead_time": 2.5}
+    row = own | {"id": "both", "source": "wire", "text": "A text of its own", "sentiment": "negative"}
+    file = tmp_path / "min.json"
+    file.write_text(json.dumps([row]), encoding="utf-8")
+    done = run("import", str(file), "--actor", "desk")
+    assert "0 in the record, 1 kept" in done.output, done.output
+    with record.transaction() as connection:
+        (found,) = labels.listed(connection)
+    assert (found.text, found.key == key("both")) == ("A text of its own", False)
+
+
 def test_import_with_a_label_that_means_nothing_stores_nothing(run: Run, record: Database, tmp_path: Path) -> None:
     file = tmp_path / "wrong.jsonl"
     good = {"text": "fine", "sentiment": "neutral"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -56,6 +57,7 @@ def assert_learned(bundle: Bundle) -> None:
 
 METHODS = {
     "full": {"schedule__rate": 2e-3},
+    "bfloat16": {"schedule__precision": "bf16"},
     "layer_decay": {"tuning__method": "full", "schedule__rate": 3e-3, "schedule__layer_decay": 0.8},
     "lora": {},
     "adalora": {"schedule__rate": 2e-2},
@@ -136,3 +138,44 @@ def test_too_many_virtual_tokens_are_refused(data: Path) -> None:
         tuned(
             load_encoder(data / "encoder"), Tuning(method="prompt", virtual_tokens=100), dropout=0, steps=9, length=64
         )
+
+
+def test_batches_are_added_up_for_a_step(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    steps = []
+    plain = torch.optim.AdamW.step
+
+    def counted(self: torch.optim.AdamW, *given: Any, **named: Any) -> Any:
+        steps.append(
+            sum(float(p.grad.abs().sum()) for g in self.param_groups for p in g["params"] if p.grad is not None)
+        )
+        return plain(self, *given, **named)
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", counted)
+    common = {"schedule__warmup": 0.0}
+    taught(data, tmp_path / "whole", schedule__batch=16, **common)
+    whole, steps[:] = list(steps), []
+    assert_learned(taught(data, tmp_path / "parts", schedule__batch=4, schedule__accumulate=4, **common))
+    assert len(steps) == len(whole) > 20
+    assert steps[0] == pytest.approx(whole[0], rel=0.5)  # not a quarter of it, nor four times
+
+
+@pytest.mark.parametrize(("curve", "last"), [("linear", 0.0), ("cosine", 0.0), ("constant", 1.0)])
+def test_rate_rises_and_falls_as_the_recipe_says(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, curve: str, last: float
+) -> None:
+    rates: list[float] = []
+    plain = torch.optim.AdamW.step
+
+    def noted(self: torch.optim.AdamW, *given: Any, **named: Any) -> Any:
+        rates.append(max(group["lr"] for group in self.param_groups))
+        return plain(self, *given, **named)
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", noted)
+    taught(data, tmp_path, schedule__epochs=2, schedule__warmup=0.25, schedule__curve=curve, tuning__method="heads")
+    peak, top = 4e-2, rates.index(max(rates))
+    assert rates[top] == pytest.approx(peak)
+    assert top == pytest.approx(len(rates) / 4, abs=1)
+    assert rates[0] < peak / 4 and rates[:top] == sorted(rates[:top])
+    assert rates[-1] == pytest.approx(last * peak, abs=0.1 * peak)
+    if curve == "constant":
+        assert set(rates[top:]) == {peak}

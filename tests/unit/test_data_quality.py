@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -363,3 +364,36 @@ def test_examples_in_the_documentation_hold() -> None:
     result = doctest.testmod(training.data.splits)
     assert result.attempted > 0
     assert result.failed == 0
+
+
+@pytest.mark.parametrize("field", ["negative", "entities"])
+def test_yes_or_no_that_is_always_the_same_is_refused(field: str) -> None:
+    def row(number: int, bad: bool) -> Example:
+        said: Any = {"negative": bad} if field == "negative" else {"entities": ((f"Acme {number}", bad),)}
+        return Example(f"text {number}", **said)
+
+    with pytest.raises(InputError, match="all 50 labels of negative or not are true: nothing can be told apart"):
+        refuse_one_class([row(number, True) for number in range(50)], "a.jsonl")
+    refuse_one_class([row(number, number > 3) for number in range(50)], "a.jsonl")
+
+
+def test_topics_are_judged_on_their_own_texts_where_as_many_have_a_sentiment() -> None:
+    random = np.random.default_rng(8)
+    rows = []
+    for number in range(300):
+        about, how = random.choice(["ipo", "macro"]), random.choice(["negative", "positive"])
+        text = f"{about} {about} story {number} sounds {how} {how}"
+        rows.append(Example(text, sentiment=None if number == 3 else how, topics=None if number == 290 else (about,)))
+    found = {noise.about: noise for noise in label_noise(rows)}
+    assert [len(found[name].suspects) for name in ("sentiment", "topics")] == [0, 0]
+
+
+def test_check_tells_of_topics_that_training_would_refuse(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text("".join(json.dumps({"text": f"t{n}", "topics": [["ipo", "macr"][n % 2]]}) + "\n" for n in range(6)))
+    done = CliRunner().invoke(data, ["check", str(path)])
+    assert isinstance(done.exception, InputError)
+    assert "line 2: topics: 'macr' is neither a topic" in done.output and "did you mean macro?" in done.output
+    own = tmp_path / "own.toml"
+    own.write_text('[ipo]\nen = "a"\nzh = "b"\n[macr]\nen = "c"\nzh = "d"\n')
+    assert CliRunner().invoke(data, ["check", str(path), "--topics", str(own)]).exit_code == 0

@@ -74,3 +74,10 @@ def test_name_that_is_neither_folder_nor_hub_id_is_one_clear_line() -> None:
 def test_tokenizer_neither_cuts_nor_pads(tiny: Path) -> None:
     encoded = load_tokenizer(tiny).encode_batch(["profit " * 500, "loss"], add_special_tokens=False)
     assert [len(one.ids) for one in encoded] == [500, 1]
+
+
+def test_folder_without_safetensors_is_told_in_a_line(tmp_path: Path) -> None:
+    folder = make_encoder(tmp_path / "encoder")
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+    with pytest.raises(BundleError, match=r"encoder: holds no model\.safetensors"):
+        find_encoder(EncoderSource(str(folder), None))

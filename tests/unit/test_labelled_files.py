@@ -481,3 +481,15 @@ def test_examples_in_the_documentation_hold(module: Any) -> None:
     result = doctest.testmod(module)
     assert result.attempted > 0
     assert result.failed == 0
+
+
+def test_annotators_agree_on_topics_in_whatever_order_they_chose_them(tmp_path: Path) -> None:
+    own = {"annotator": 1, "created_at": "x", "updated_at": "y", "lead_time": 2.5, "id": 1, "text": "a"}
+    rows = [
+        own | {"annotation_id": number, "updated_at": f"2026-01-0{number}", "topics": {"choices": chosen}}
+        for number, chosen in ((1, ["ipo", "earnings"]), (2, ["earnings", "ipo"]), (3, ["macro", "ipo"]))
+    ]
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps(rows))
+    (found,) = read_examples(path)
+    assert set(found.topics or ()) == {"ipo", "earnings"}

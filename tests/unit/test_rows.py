@@ -16,7 +16,7 @@ from training import precision
 from training.data.examples import Example
 from training.objective import Objective
 from training.recipe import Loss
-from training.rows import Collator, Rows
+from training.rows import Collator, Rows, within
 
 TEXTS = [
     Example("profit rises", "en", sentiment="positive", topics=("earnings",)),
@@ -86,3 +86,18 @@ def test_products_are_in_bfloat16_only_where_the_processor_has_it(
     assert precision.products("auto") == {"bf16": own, "fp16": False}
     assert precision.products("bf16") == {"bf16": True, "fp16": False}
     assert precision.products("fp32") == {"bf16": False, "fp16": False}
+
+
+def test_cut_texts_are_counted_and_one_that_loses_its_company_is_left_out(encoder: Path) -> None:
+    filler = " ".join(f"oil n{number}" for number in range(20))
+    rows = [
+        Example("bank profit"),
+        Example(filler),
+        Example(f"[this company] {filler}", target="A"),
+        Example(f"{filler} [this company]", target="A"),
+        Example("［本公司］ oil", target="A"),
+    ]
+    kept, longer = within(rows, load_tokenizer(encoder), 32)
+    assert kept == [*rows[:3], rows[4]]
+    assert longer == 2
+    assert within(rows, load_tokenizer(encoder), 128) == (rows, 0)

@@ -100,3 +100,13 @@ def test_nothing_is_frozen_beside_a_method_that_freezes_everything(method: str) 
     choice = Tuning(method=method, freeze=["embeddings"])
     with pytest.raises(InputError, match=rf"tuning\.freeze: {method} leaves all of the encoder's own weights"):
         tuned(encoder("bert"), choice, dropout=0.0, steps=9)
+
+
+@pytest.mark.parametrize(("kind", "names"), [("distilbert", ["k_lin", "v_lin"]), ("modernbert", ["Wqkv"])])
+def test_scales_of_an_encoder_that_peft_does_not_know_are_named_in_the_recipe(kind: str, names: list[str]) -> None:
+    model = encoder(kind)
+    with pytest.raises(InputError, match=rf"ia3 does not fit {kind}.*name some of them in tuning\.adapt"):
+        tuned(model, Tuning(method="ia3"), dropout=0.0, steps=9, length=24)
+    network = tuned(model, Tuning(method="ia3", adapt=names), dropout=0.0, steps=9, length=24)
+    learning = [name for name, value in network.named_parameters() if value.requires_grad]
+    assert learning and all("ia3" in name for name in learning)

@@ -11,7 +11,8 @@ import pytest
 from monitor.errors import BundleError
 from monitor.understand.bundle import load_bundle
 from monitor.understand.explain import Explainer
-from monitor.understand.manifest import read_manifest
+from monitor.understand.manifest import Ngrams, read_manifest
+from monitor.understand.runtimes.ngrams import Hasher, weighted
 from monitor.understand.runtimes.pytorch import EncoderRuntime
 from monitor.understand.runtimes.wide import WideRuntime, read_heads, with_blank_topic
 from monitor.understand.topics import load_taxonomy
@@ -152,3 +153,15 @@ def test_blank_topic_of_heads_stored_in_float16(folder: Path) -> None:
     found = with_blank_topic(plain, manifest.wide, 2)
     assert found["wide.topics.weight"].shape == (3, 512) and not found["wide.topics.weight"][2].any()
     assert found["wide.topics.bias"].tolist() == [1, 1, 0]
+
+
+def test_text_whose_ngrams_nobody_knows_gets_the_bias_alone() -> None:
+    hasher = Hasher(Ngrams(1, 2, 512))
+    rows = hasher.counts(["🚀", "", "bank"])
+    known = np.zeros(512)
+    known[rows[2].indices] = 2.0
+    known[rows[0].indices] = 0.0
+    found = weighted(rows, known).toarray()
+    assert np.isfinite(found).all()
+    assert not found[0].any() and not found[1].any()
+    assert np.linalg.norm(found[2]) == pytest.approx(1.0)
