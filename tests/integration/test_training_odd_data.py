@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +21,8 @@ from training.data.examples import Example
 from training.evaluation.pairs import PAIRS
 from training.recipe import read_recipe
 from training.run import run, teach
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -76,3 +80,21 @@ def test_record_says_what_a_run_began_with_and_was_measured_on(data: Path) -> No
     ]
     card = (data / "out" / "MODEL_CARD.md").read_text(encoding="utf-8")
     assert "## Texts that were cut" in card and "only the first 8 tokens were taught" in card
+
+
+@pytest.mark.timeout(400)
+def test_million_rows_are_judged_before_anything_is_taught(data: Path) -> None:
+    with (data / "train.jsonl").open("w") as file:
+        for number in range(999_999):
+            file.write(f'{{"text": "story {number} of the day", "sentiment": "{LABELS[number % 3]}"}}\n')
+        file.write('{"text": "the last one", "sentiment": "postive"}\n')
+    recipe = write_recipe(data, 'kind = "ngrams"\n')
+    arguments = ["train", str(recipe), "--data", str(data), "--out", str(data / "out")]
+    done = subprocess.run([sys.executable, "-m", "monitor.cli", *arguments], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert (
+        "line 1000000: sentiment: 'postive' is none of negative, neutral, positive; did you mean positive?"
+        in done.stderr
+    )
+    assert "Traceback" not in done.stderr
+    assert not list(data.glob("out*"))

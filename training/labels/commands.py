@@ -64,8 +64,8 @@ def export(
 
     from monitor.store.queries.labels import listed
     from monitor.understand.companies import Watchlist
-    from training.labels.examples import tied
     from training.labels.outgoing import export as write
+    from training.labels.settled import tied
     from training.labels.writing import format_of
 
     settings = load().settings

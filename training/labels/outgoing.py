@@ -9,7 +9,7 @@ from typing import Any
 from monitor.labelling.majority import Settled, settle
 from monitor.store.queries.labels import UNDATED, Given
 from monitor.understand.companies import Watchlist
-from training.labels.examples import entities
+from training.labels.settled import entities
 from training.labels.writing import Answers, Format, Task, write_rows, write_tasks
 
 
