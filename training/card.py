@@ -115,8 +115,10 @@ def _made(recipe: Recipe, manifest: Manifest) -> list[str]:
             f"- encoder: {encoder.name} at revision {encoder.revision or 'not pinned'}, {encoder.pooling} pooling",
             f"- this folder holds two linear heads and {_held(encoder)}",
             f"- windows of {encoder.max_tokens} tokens; taught on texts cut at {plan.max_tokens} tokens",
-            f"- taught by {recipe.tuning.method} for {plan.epochs:g} epochs, batch {plan.batch * plan.accumulate}, "
-            f"peak rate {plan.rate:g} (encoder) and {plan.head_rate:g} (heads), {plan.curve}, seed {plan.seed}",
+            f"- the mean of the weights of {len(recipe.average.bundles)} bundles, each taught by a recipe of its own"
+            if recipe.average.bundles
+            else f"- taught by {recipe.tuning.method} for {plan.epochs:g} epochs, batch {plan.batch * plan.accumulate}"
+            f", peak rate {plan.rate:g} (encoder) and {plan.head_rate:g} (heads), {plan.curve}, seed {plan.seed}",
         ]
     if manifest.wide is not None:
         wide = manifest.wide

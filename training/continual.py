@@ -129,10 +129,15 @@ def opened(folder: Path, manifest: Manifest, topics: Sequence[str], workplace: P
         state = {name: value.contiguous() for name, value in encoder.state_dict().items()}
         save_file(state, made / "model.safetensors", metadata={"format": "pt"})
         (made / "complete").touch()
-    return Base(made, own=True, origin=source), _heads(tensors, manifest.topics, topics)
+    return Base(made, own=True, origin=source), heads_for(tensors, manifest.topics, topics)
 
 
-def _heads(tensors: Mapping[str, Tensor], known: Sequence[str], topics: Sequence[str]) -> dict[str, Tensor]:
+def heads_for(tensors: Mapping[str, Tensor], known: Sequence[str], topics: Sequence[str]) -> dict[str, Tensor]:
+    """The heads of a bundle for other topics, or the same in another order; those it does not know begin blank.
+
+    Args:
+        tensors: the bundle's; known: its topics.
+    """
     heads = {name: tensors[name].float() for name in ("sentiment.weight", "sentiment.bias")}
     weight = torch.zeros(len(topics), tensors["topics.weight"].shape[1])
     bias = torch.full((len(topics),), -3.0)  # a topic is rare: start there, not at one half

@@ -75,7 +75,7 @@ def cross_validate(recipe: Recipe, k: int, *, data: Path, out: Path, taxonomy: T
 def _refuse_taught(recipe: Recipe, tested: Sequence[Example]) -> None:
     """Raises InputError if a bundle that the recipe learns from was taught texts that the folds are tested on."""
     asked = hashes(row.text for row in tested)
-    for folder in filter(None, (recipe.continual.bundle, *recipe.distil.teachers)):
+    for folder in filter(None, (recipe.continual.bundle, *recipe.distil.teachers, *recipe.average.bundles)):
         taught = read_taught(Path(folder))
         known = 0 if taught is None else int(np.isin(asked, taught).sum())
         if known:

@@ -54,7 +54,7 @@ def _learned_from(recipe: Recipe) -> Iterator[Path]:
     """The folders of the bundles whose weights or answers a run learns from."""
     if recipe.continual.bundle:
         yield Path(recipe.continual.bundle)
-    yield from map(Path, recipe.distil.teachers)
+    yield from map(Path, (*recipe.distil.teachers, *recipe.average.bundles))
 
 
 def sources_lines(recipe: Recipe, corpus: Corpus) -> list[str]:
@@ -65,14 +65,15 @@ def sources_lines(recipe: Recipe, corpus: Corpus) -> list[str]:
         for data in corpus.unlabelled
     ]
     for teacher in _teachers(recipe):
-        lines.append(f"- answers of {teacher['model']}, SHA-256 of its {MANIFEST} `{teacher['sha256'][:16]}…`, taught:")
+        what = "weights" if recipe.average.bundles else "answers"
+        lines.append(f"- {what} of {teacher['model']}, SHA-256 of its {MANIFEST} `{teacher['sha256'][:16]}…`, taught:")
         lines += [f"  - {data['file']}: {data['origin']}; licence: {data['licence']}" for data in teacher["taught"]]
     return lines
 
 
 def _teachers(recipe: Recipe) -> list[dict[str, Any]]:
     found = []
-    for folder in map(Path, recipe.distil.teachers):
+    for folder in map(Path, (*recipe.distil.teachers, *recipe.average.bundles)):
         manifest = read_manifest(folder)
         taught = [asdict(data) for data in manifest.training_data]
         found.append({"model": manifest.model, "sha256": sha256(folder / MANIFEST), "taught": taught})

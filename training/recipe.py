@@ -16,8 +16,8 @@ RECIPES = Path(__file__).with_name("recipes")
 _GONE = {"topics.exclusive": "it did nothing", "near_leaks": "each [[test]] file says it of itself"}
 """Keys that recipes of older bundles still have, and why they went."""
 _ENCODERS = (
-    "augment", "continual", "distil", "encoder", "ensemble", "loss", "pretrain", "storage", "toward_share", "tuning",
-    "unlabelled",
+    "augment", "average", "continual", "distil", "encoder", "ensemble", "loss", "pretrain", "storage",
+    "toward_share", "tuning", "unlabelled",
 )  # fmt: skip
 Method = Literal["full", "lora", "adalora", "ia3", "prefix", "prompt", "heads"]
 
@@ -178,6 +178,14 @@ class Ensemble(_Part):
     members: int = Field(1, ge=1, le=16, description="runs; 1: no ensemble")
 
 
+class Average(_Part):
+    """One network of the mean weights of bundles, in place of teaching one."""
+
+    bundles: list[str] = Field(
+        default_factory=list, description="folders of bundles taught from the recipe's encoder; empty: teach"
+    )
+
+
 class Distillation(_Part):
     """Learning from what other models say, on labelled and unlabelled texts."""
 
@@ -240,6 +248,7 @@ class Recipe(_Part):
     distil: Distillation = Distillation()
     continual: Continual = Continual()
     ensemble: Ensemble = Ensemble()
+    average: Average = Average()
     storage: Storage = Storage()
     linear: LinearTraining = LinearTraining()
 
@@ -288,6 +297,15 @@ def read_recipe(name: str, settings: Mapping[str, str] | None = None) -> Recipe:
         raise InputError(f"{path}: linear.low: {recipe.linear.low} is over linear.high, {recipe.linear.high}")
     if recipe.toward_share < 1 and not recipe.toward:
         raise InputError(f"{path}: toward_share: no text is marked; set toward = true or leave it out")
+    if len(recipe.average.bundles) == 1:
+        raise InputError(f"{path}: average.bundles: the mean of one bundle is that bundle; name two or more")
+    if recipe.average.bundles and recipe.tuning.method != "full":
+        raise InputError(
+            f"{path}: average.bundles: a mean is stored whole or as a difference; use tuning.method = full"
+        )
+    teaching = recipe.ensemble.members > 1, recipe.continual.bundle, recipe.distil.teachers, recipe.pretrain.epochs
+    if recipe.average.bundles and any(teaching):
+        raise InputError(f"{path}: average.bundles: nothing is taught; leave ensemble, continual, distil, pretrain out")
     if recipe.ensemble.members > 1 and recipe.tuning.method in ("prefix", "prompt"):
         raise InputError(
             f"{path}: ensemble.members: the mean of several {recipe.tuning.method}es means nothing; use lora"

@@ -92,6 +92,7 @@ def teach(recipe: Recipe, corpus: Corpus, *, data: Path, out: Path, taxonomy: Ta
 
 def _encoder_run(recipe: Recipe, corpus: Corpus, data: Path, out: Path, taxonomy: Taxonomy) -> Bundle:
     from training import continual, ensemble, processes
+    from training.averaging import averaged, check_averaged
     from training.bases import Base, base_for
     from training.distillation import advice_of, check_teachers
     from training.finetune import Lesson, fine_tune
@@ -112,6 +113,7 @@ def _encoder_run(recipe: Recipe, corpus: Corpus, data: Path, out: Path, taxonomy
             base, heads = continual.opened(Path(recipe.continual.bundle), manifest, corpus.topics, workplace)
         else:
             check_teachers(recipe.distil, corpus.topics, toward=recipe.toward)
+            check_averaged(recipe, corpus.topics)
             base = base_for(recipe, [*corpus.taught, *corpus.held], workplace)
         # A form that cannot be stored is told now, not after teaching.
         corpus = replace(corpus, start=digests(base.folder))
@@ -123,7 +125,7 @@ def _encoder_run(recipe: Recipe, corpus: Corpus, data: Path, out: Path, taxonomy
         base = Base(pretrain(recipe, base.folder, domain, workplace), own=True, origin=base.public)
     everything = [*corpus.taught, *(unlabelled if recipe.distil.teachers else [])]
     taught, longer = within(everything, load_tokenizer(base.folder), recipe.schedule.max_tokens)
-    cut = _cut_line(recipe, longer, len(everything), len(taught))
+    cut = "" if recipe.average.bundles else _cut_line(recipe, longer, len(everything), len(taught))
     with processes.in_turn():
         advice = advice_of(recipe.distil, taught, corpus.topics, workplace)
     lesson = Lesson(taught, corpus.held, corpus.topics, change=_changer(recipe), advice=advice)
@@ -143,7 +145,10 @@ def _encoder_run(recipe: Recipe, corpus: Corpus, data: Path, out: Path, taxonomy
         processes.end_unless_first()
         bundle = _soup(recipe, lesson, members, beside, corpus, data, out, taxonomy, workplace, compared)
     else:
-        network = fine_tune(recipe, lesson, base.folder, workplace, heads=heads)
+        if recipe.average.bundles:
+            network = averaged(recipe, base.folder, corpus.topics)
+        else:
+            network = fine_tune(recipe, lesson, base.folder, workplace, heads=heads)
         processes.end_unless_first()
         tensors, encoder = stored(recipe, network, base, workplace)
         linear, wide = beside
@@ -181,7 +186,7 @@ def digest_of(recipe: Recipe, corpus: Corpus, processes: int = 1) -> str:
         processes: how many share the run.
     """
     folders = [recipe.continual.bundle] if recipe.continual.bundle else []
-    known = [Path(folder) / MANIFEST for folder in (*folders, *recipe.distil.teachers)]
+    known = [Path(folder) / MANIFEST for folder in (*folders, *recipe.distil.teachers, *recipe.average.bundles)]
     parts: list[Iterable[str]] = [
         [recipe.model_dump_json(), str(processes)],
         [sha256(path) if path.is_file() else "" for path in known],
