@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -150,8 +151,10 @@ def test_no_tested_text_was_taught(folder: Path) -> None:
     assert len(examined) > 1_500
     assert not np.intersect1d(taught, tested).size
     assert not np.intersect1d(taught, hashes(examined)).size
-    own = [row["text"] for lang in read_manifest(folder).languages for row in _rows(f"{lang}.train.jsonl")]
-    assert np.isin(hashes(own), taught).mean() > 0.9, "the hashes are of another form"
+    own = [row["text"] for lang in read_manifest(folder).languages for row in _rows(f"{lang}.*.jsonl") if "text" in row]
+    signed = [text for text in own if re.search(r"\d\.\d", text)]
+    assert len(signed) > 100
+    assert min(np.isin(hashes(texts), taught).mean() for texts in (own, signed)) > 0.8, "the hashes are of another form"
 
 
 def test_shipped_encoder_says_what_it_was_taught() -> None:
