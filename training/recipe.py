@@ -159,7 +159,7 @@ class Pretraining(_Part):
     epochs: float = Field(0.0, ge=0, description="0: none")
     rate: float = Field(1e-4, gt=0)
     mask: float = Field(0.15, gt=0, lt=0.9, description="share of the words that are hidden")
-    batch: int = Field(32, ge=1)
+    batch: int = Field(32, ge=1, description="texts a step and device; schedule.accumulate does not count here")
     max_tokens: int = Field(128, ge=8, description="texts are cut here")
     save_every: int = Field(0, ge=0, description="steps between checkpoints; 0: ten over the run")
     labelled: bool = Field(True, description="learn from the labelled texts, too, without their labels")

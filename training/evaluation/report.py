@@ -19,7 +19,7 @@ from training.evaluation.probes import (
     robustness_section,
     speed_section,
 )
-from training.evaluation.summary import error_told, nested_note
+from training.evaluation.summary import chance_told, nested_note
 
 _FEW = 10
 """Slices with fewer answers are left out of the pictures."""
@@ -72,10 +72,12 @@ def _overview(files: Mapping[str, Mapping[str, Any]]) -> str:
                 other = f"F1 {part['f1']:.4f}" + (nested_note(part) if task == "toward_bad" else "")
             if part.get("bad_against_good") is not None:
                 other = f"bad against good {part['bad_against_good']:.4f}"
-            error = error_told(part, "ece_of_likeliest" if task == "topics" else "ece")
+            which = "ece_of_likeliest" if task == "topics" else "ece"
             count = part["pairs"] if "pairs" in part else part["texts"]
-            rows.append([Path(name).name, title, count, part["accuracy"], f1, other, error])
-    head = ["file", "task", "answers", "accuracy", "macro-F1", "", "calibration error"]
+            rows.append(
+                [Path(name).name, title, count, part["accuracy"], f1, other, part.get(which), chance_told(part, which)]
+            )
+    head = ["file", "task", "answers", "accuracy", "macro-F1", "", "calibration error", "by chance"]
     return table(head, rows)
 
 
@@ -112,7 +114,12 @@ def _accuracy(part: Mapping[str, Any]) -> float | None:
 
 
 def _sentiment(part: Mapping[str, Any], counted: str) -> str:
-    told = [("accuracy", part["accuracy"]), ("macro-F1", part["macro_f1"]), ("calibration error", error_told(part))]
+    told = [
+        ("accuracy", part["accuracy"]),
+        ("macro-F1", part["macro_f1"]),
+        ("calibration error", part["ece"]),
+        ("by chance", chance_told(part)),
+    ]
     told += [("adaptive calibration error", part["adaptive_ece"]), ("Brier score", part["brier"])]
     if part["bad_against_good"] is not None:
         told.append(("bad against good (ROC area)", part["bad_against_good"]))
@@ -150,7 +157,8 @@ def _topics(part: Mapping[str, Any], taxonomy: Taxonomy) -> str:
         ("macro-F1 of the likeliest", part["macro_f1_of_likeliest"]),
         ("micro-F1 by threshold", part["micro_f1"]),
         ("macro-F1 by threshold", part["macro_f1"]),
-        ("calibration error of the likeliest", error_told(part, "ece_of_likeliest") or None),
+        ("calibration error of the likeliest", part["ece_of_likeliest"]),
+        ("by chance", chance_told(part, "ece_of_likeliest") or None),
         ("without a topic", part["without_topic"]),
     ]
     classes = [

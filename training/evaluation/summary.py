@@ -127,8 +127,13 @@ def error_told(part: Mapping[str, Any], name: str = "ece") -> str:
     """A calibration error beside what chance alone makes of as many answers; "" where there is none."""
     if part.get(name) is None:
         return ""
-    chance = part[f"{name}_by_chance"]
-    return f"{part[name]:.4f} (by chance {chance['mean']:.3f}, up to {chance['high']:.3f})"
+    return f"{part[name]:.4f} (by chance {chance_told(part, name)})"
+
+
+def chance_told(part: Mapping[str, Any], name: str = "ece") -> str:
+    """What chance alone makes of as many answers: the mean, and what 95 of 100 stay under; "" where there is none."""
+    chance = part.get(f"{name}_by_chance")
+    return f"{chance['mean']:.3f}, up to {chance['high']:.3f}" if chance else ""
 
 
 def nested_note(part: Mapping[str, Any]) -> str:
