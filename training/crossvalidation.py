@@ -19,11 +19,11 @@ from training.corpus import divided, gather, near_groups
 from training.data.doubles import fingerprint
 from training.data.examples import Example
 from training.data.splits import folds
+from training.data.taught import hashes, read_taught
 from training.evaluation.summary import summary
 from training.evaluation.tasks import evaluate_examples
 from training.placing import placed
 from training.recipe import Recipe
-from training.registry.taught import hashes, read_taught
 from training.run import complete, digest_of, teach
 
 log = logging.getLogger(__name__)

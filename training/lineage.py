@@ -13,9 +13,9 @@ from typing import Any
 from monitor.understand.encoders import sha256
 from monitor.understand.manifest import MANIFEST, read_manifest
 from training.corpus import Corpus
+from training.data.taught import read_taught, write_taught
 from training.recipe import Recipe
 from training.registry.folders import LINEAGE
-from training.registry.taught import read_taught, write_taught
 
 _PACKAGES = (
     "bellwether",

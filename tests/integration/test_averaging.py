@@ -17,8 +17,8 @@ from tests.integration.test_training import write_labels
 from tests.integration.test_tuning_methods import assert_learned, taught
 from tests.unit.models import make_encoder
 from training.averaging import averaged, check_averaged
+from training.data.taught import read_taught
 from training.recipe import read_recipe
-from training.registry.taught import read_taught
 
 FULL: dict[str, Any] = {"tuning__method": "full", "schedule__rate": 2e-3}
 

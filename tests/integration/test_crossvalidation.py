@@ -20,8 +20,8 @@ from tests.unit.test_corpus import rows_of
 from training.commands import train
 from training.crossvalidation import cross_validate
 from training.data.near import first_copies, marked
+from training.data.taught import hashes, read_taught
 from training.recipe import read_recipe
-from training.registry.taught import hashes, read_taught
 
 
 def test_every_fold_is_taught_and_tested_and_a_second_call_teaches_nothing(tmp_path: Path) -> None:

@@ -17,9 +17,9 @@ from tests.unit.models import make_encoder
 from training.corpus import Corpus
 from training.crossvalidation import cross_validate
 from training.data.examples import Example
+from training.data.taught import hashes, read_taught
 from training.distillation import advice_of
 from training.recipe import Distillation, Recipe, read_recipe
-from training.registry.taught import hashes, read_taught
 from training.run import run, unlabelled_of
 
 SMALL = (

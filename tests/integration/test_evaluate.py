@@ -22,11 +22,11 @@ from monitor.understand.bundle import load_bundle
 from monitor.understand.encoders import sha256
 from tests.unit.models import TOPICS, make_bundle, make_encoder
 from training.card import CARD
+from training.data.taught import write_taught
 from training.evaluation import speed
 from training.evaluation.command import evaluate
 from training.registry.promoting import promote
 from training.registry.registering import register
-from training.registry.taught import write_taught
 
 NASTY = 'oil <script>alert("x")</script> & "profit" </style>'
 CARD_TEXT = "# tiny 1.2.3\n\nMade by a test.\n\n## How good it is\n\nOld numbers.\n\n## Where it is weak\n\n- Tiny.\n"

@@ -15,7 +15,7 @@ from monitor.understand.bundle import load_bundle
 from monitor.understand.manifest import check_files, read_manifest
 from tests.integration.test_training import BAD, GOOD, PLAIN
 from tests.unit.models import make_bundle, make_encoder
-from training.registry.taught import hashes, read_taught, write_taught
+from training.data.taught import hashes, read_taught, write_taught
 from training.topics import topics
 
 ALL = [*BAD, *GOOD, *PLAIN, "oil", "bank"]

@@ -21,12 +21,12 @@ from monitor.understand.lineup import check, standing, verify
 from tests.broker import free_port
 from tests.unit.contestants import make_models, texts, write_exam
 from tests.unit.models import make_bundle
+from training.data.taught import write_taught
 from training.registry.commands import models
 from training.registry.folders import LINEAGE
 from training.registry.promoting import promote, rollback
 from training.registry.registering import register
 from training.registry.stages import archive, export, set_shadow
-from training.registry.taught import write_taught
 
 EN, ZH = (standing(Settings().engine).by_language[language].model for language in ("en", "zh"))
 

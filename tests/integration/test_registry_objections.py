@@ -18,11 +18,11 @@ from monitor.store.database import Database
 from monitor.understand.encoders import sha256
 from monitor.understand.lineup import shipped
 from tests.unit.models import make_toward_bundle
+from training.data.taught import hashes, read_taught, write_taught
 from training.evaluation.pairs import PAIRS
 from training.registry.folders import LINEAGE
 from training.registry.promoting import Promotion, promote
 from training.registry.registering import register
-from training.registry.taught import hashes, read_taught, write_taught
 
 ENGLISH = next(seat for seat in shipped() if seat.languages == ("en",))
 Take = Callable[..., Promotion]

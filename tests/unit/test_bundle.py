@@ -20,9 +20,9 @@ from monitor.understand.lineup import check, verify
 from monitor.understand.manifest import read_manifest
 from monitor.understand.topics import load_taxonomy
 from tests.unit.models import TOPICS, make_bundle, make_encoder
+from training.data.taught import TAUGHT, hashes, read_taught
 from training.evaluation.pairs import PAIRS
 from training.registry.folders import LINEAGE
-from training.registry.taught import TAUGHT, hashes, read_taught
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from training.registry.taught import hashes, read_taught
+from training.data.taught import hashes, read_taught
 
 
 def seen(folder: Path, texts: Iterable[str]) -> int:

@@ -16,8 +16,8 @@ from monitor.understand.encoders import sha256
 from monitor.understand.language import detect
 from training.data.examples import Example
 from training.data.reading import read_examples
+from training.data.taught import hashes, read_taught
 from training.registry.ancestry import Ancestor
-from training.registry.taught import hashes, read_taught
 
 if TYPE_CHECKING:
     from monitor.understand.bundle import Bundle

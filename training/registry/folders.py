@@ -11,7 +11,7 @@ from uuid import uuid4
 from monitor.errors import BundleError, InputError
 from monitor.understand.encoders import sha256
 from monitor.understand.manifest import MANIFEST, Manifest, check_files, read_manifest
-from training.registry.taught import TAUGHT
+from training.data.taught import TAUGHT
 
 LINEAGE = "lineage.json"
 BESIDE = (LINEAGE, TAUGHT)
