@@ -38,7 +38,7 @@ def write_lineage(folder: Path, recipe: Recipe, corpus: Corpus) -> None:
     """
     known = [hashes for other in _learned_from(recipe) if (hashes := read_taught(other)) is not None]
     write_taught(folder, (example.text for example in (*corpus.taught, *corpus.held)), known)
-    lines = json.dumps(_lineage(recipe, corpus), indent=1, ensure_ascii=False)
+    lines = json.dumps(_lineage(recipe, corpus) | _included(_learned_from(recipe)), indent=1, ensure_ascii=False)
     (folder / LINEAGE).write_text(lines + "\n", encoding="utf-8")
 
 
@@ -46,8 +46,21 @@ def write_descent(folder: Path, parent: Path, texts: Iterable[str]) -> None:
     """The same beside a bundle that was made of the one in `parent` without a run, from a few more texts."""
     known = read_taught(parent)
     write_taught(folder, texts, [] if known is None else [known])
-    found = {"parent": read_manifest(parent).model, "versions": _versions(), "processor": platform.machine()}
+    found: dict[str, Any] = {"parent": read_manifest(parent).model, "versions": _versions()}
+    found |= {"processor": platform.machine()} | _included([parent])
     (folder / LINEAGE).write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+
+
+def _included(folders: Iterable[Path]) -> dict[str, list[str]]:
+    """`taught_of`: the models of which all that they were taught is among the bundle's own hashes."""
+    found = []
+    for folder in folders:
+        told = folder / LINEAGE
+        lineage = json.loads(told.read_text(encoding="utf-8")) if told.is_file() else {}
+        behind = {lineage.get("parent"), *(teacher["model"] for teacher in lineage.get("teachers", ()))} - {None}
+        if read_taught(folder) is not None and behind <= set(lineage.get("taught_of", ())):
+            found.append(read_manifest(folder).model)
+    return {"taught_of": found} if found else {}
 
 
 def _learned_from(recipe: Recipe) -> Iterator[Path]:

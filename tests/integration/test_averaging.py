@@ -52,6 +52,7 @@ def test_mean_is_one_network_that_says_of_what_it_is_made(data: Path, members: l
         assert weights[2][name] == pytest.approx(mean, abs=2e-3)
     lineage = json.loads((bundle.folder / "lineage.json").read_text())
     assert [one["model"] for one in lineage["teachers"]] == ["one@0.0.1", "other@0.0.1"]
+    assert lineage["taught_of"] == ["one@0.0.1", "other@0.0.1"]
     card = (bundle.folder / "MODEL_CARD.md").read_text(encoding="utf-8")
     assert "- the mean of the weights of 2 bundles, each taught by a recipe of its own" in card
     assert "- weights of other@0.0.1, SHA-256 of its bundle.json" in card

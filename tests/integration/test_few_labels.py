@@ -90,7 +90,8 @@ def test_new_bundle_says_what_it_was_taught_and_from_which_it_comes(bundle: Path
     known = read_taught(tmp_path / "new")
     assert known is not None
     assert np.isin(hashes([*yes, *no, "a text the parent knows"]), known).all()
-    assert json.loads((tmp_path / "new" / "lineage.json").read_text())["parent"] == "tiny@1.2.3"
+    lineage = json.loads((tmp_path / "new" / "lineage.json").read_text())
+    assert (lineage["parent"], lineage["taught_of"]) == ("tiny@1.2.3", ["tiny@1.2.3"])
 
 
 def test_misspelt_topic_of_an_example_is_no_counterexample(bundle: Path, tmp_path: Path) -> None:

@@ -213,6 +213,13 @@ def test_exam_of_what_the_models_it_learned_from_were_taught_is_no_exam(
     assert any(f"{exam} is theirs.jsonl, which pointer@3 was taught" in said for said in found.objections)
     assert any(f"{ENGLISH.model} was taught 120 of its texts" in said for said in found.objections)
     assert len(found.notes) == 1 and "teacher@3" in found.notes[0]
+    # Where the candidate's own hashes hold what its teacher was taught, nothing is left to be told.
+    folder = make_toward_bundle(tmp_path / "4", version="4")
+    own = {"parent": "pointer@1", "teachers": [teacher], "taught_of": ["teacher@3"]}
+    (folder / LINEAGE).write_text(json.dumps(own), encoding="utf-8")
+    write_taught(folder, ["a text of its own"])
+    register(database, settings, folder, "ann")
+    assert take("pointer@4", exam).notes == []
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may be somebody else")
