@@ -69,11 +69,25 @@ def _record_of(out: Path) -> Path:
 
 
 def complete(recipe: Recipe, data: Path) -> None:
-    """Make sure that the files a recipe learns from are there. Raises InputError naming those that are not."""
+    """Make sure that the files and bundles a recipe learns from are there.
+
+    Raises:
+        InputError: some are not; names them.
+    """
     named = [file.file for file in recipe.train] + [file.file for file in recipe.unlabelled]
     missing = [name for name in named if not path_of(data, name).is_file()]
     if missing:
         raise InputError(f"{data}: lacks {', '.join(missing)}; name the folder that holds them with --data")
+    for key, folders in (
+        ("continual.bundle", filter(None, [recipe.continual.bundle])),
+        ("distil.teachers", recipe.distil.teachers),
+        ("average.bundles", recipe.average.bundles),
+    ):
+        for folder in folders:
+            if not (Path(folder) / MANIFEST).is_file():
+                raise InputError(
+                    f"{key}: no bundle is in {folder}; train it first, or name where it is with --set {key}=…"
+                )
 
 
 def teach(recipe: Recipe, corpus: Corpus, *, data: Path, out: Path, taxonomy: Taxonomy) -> Bundle:

@@ -98,3 +98,12 @@ def test_million_rows_are_judged_before_anything_is_taught(data: Path) -> None:
     )
     assert "Traceback" not in done.stderr
     assert not list(data.glob("out*"))
+
+
+@pytest.mark.parametrize("section", ["distil", "average"])
+def test_bundle_that_is_still_to_be_trained_is_named_at_once(data: Path, section: str) -> None:
+    key = {"distil": "teachers", "average": "bundles"}[section]
+    plan = '[encoder]\nname = "nobody/none"\n[tuning]\nmethod = "full"\n'
+    path = write_recipe(data, f'kind = "encoder"\n{plan}[{section}]\n{key} = ["models/first", "models/other"]\n')
+    with pytest.raises(InputError, match=rf"{section}\.{key}: no bundle is in models/first; train it first"):
+        run(read_recipe(str(path)), data=data, out=data / "out", taxonomy=load_taxonomy())
