@@ -125,7 +125,7 @@ def opened(folder: Path, manifest: Manifest, topics: Sequence[str], workplace: P
         encoder, tokenizer = build(folder, described, parts)
         made.mkdir(parents=True, exist_ok=True)
         shutil.copyfile((source or folder) / "config.json", made / "config.json")
-        tokenizer.save(str(made / "tokenizer.json"))
+        tokenizer.save(str(made / "tokenizer.json"), pretty=False)
         state = {name: value.contiguous() for name, value in encoder.state_dict().items()}
         save_file(state, made / "model.safetensors", metadata={"format": "pt"})
         (made / "complete").touch()

@@ -165,6 +165,6 @@ def _write(encoder: nn.Module, tokenizer: Tokenizer, folder: Path, out: Path) ->
 
     out.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(folder / "config.json", out / "config.json")
-    tokenizer.save(str(out / "tokenizer.json"))
+    tokenizer.save(str(out / "tokenizer.json"), pretty=False)
     state = {name: value.detach().float().cpu().contiguous() for name, value in encoder.state_dict().items()}
     save_file(state, out / "model.safetensors", metadata={"format": "pt"})

@@ -53,7 +53,7 @@ def stored(recipe: Recipe, network: Network, base: Base, out: Path) -> tuple[dic
         if form == "whole":
             out.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(base.folder / "config.json", out / "config.json")
-            load_tokenizer(base.folder).save(str(out / "tokenizer.json"))
+            load_tokenizer(base.folder).save(str(out / "tokenizer.json"), pretty=False)
     described = Encoder(
         name=choice.name,
         revision=choice.revision,

@@ -28,6 +28,8 @@ def resolved(
 ) -> list[Example]:
     """The same, with what is wrong added to `problems`."""
     left_out = set(ignore)
+    known = [name for topic in taxonomy for name in (topic.id, *topic.aliases)]
+    reasons: dict[str, str] = {}  # a million rows may have the same wrong label
     found = []
     for row in rows:
         if row.topics is not None:
@@ -35,13 +37,12 @@ def resolved(
             for label in row.topics:
                 topic = taxonomy.resolve(label)
                 if topic is None:
-                    near = nearest(label, [name for known in taxonomy for name in (known.id, *known.aliases)])
-                    problems.add(
-                        int(row.origin.rpartition(":")[2] or 0),
-                        "topics",
-                        f"{shown(label)} is neither a topic of {taxonomy.path} nor an alias"
-                        + (f"; did you mean {near}?" if near else ""),
-                    )
+                    if label not in reasons:
+                        near = nearest(label, known)
+                        reasons[label] = f"{shown(label)} is neither a topic of {taxonomy.path} nor an alias" + (
+                            f"; did you mean {near}?" if near else ""
+                        )
+                    problems.add(int(row.origin.rpartition(":")[2] or 0), "topics", reasons[label])
                 elif topic not in left_out:
                     ids.append(topic)
             row = replace(row, topics=tuple(dict.fromkeys(ids)))

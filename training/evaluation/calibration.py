@@ -28,7 +28,7 @@ def error_by_chance(confidence: NDArray[np.float64], bins: int = BINS) -> dict[s
     """The expected calibration error that a perfectly calibrated model would show on these answers, by chance alone.
 
     In a test of finite size no model shows 0: in each bin the share of right answers scatters about the confidence. So
-    an error under `high` tells nothing against a model, and one under `mean` cannot be bettered.
+    an error under `high` tells nothing against a model, and no model can be expected to stay under `mean`.
 
     Args:
         confidence: (answers,) in [0, 1].
