@@ -269,7 +269,10 @@ class Consumer:
             self._written_off.set()
 
     def _take(self) -> tuple[list[RawMessage], dict[Partition, int | None]] | None:
-        """The next batch, full or what came within `batch.wait`, and the stored offsets it begins at.
+        """The next batch, whatever is there up to `batch.documents`, and the stored offsets it begins at.
+
+        It waits for no more: in a trickle each message is written at once, and while a batch is computed the next one
+        gathers, the larger the busier it is, so that there is nothing to tune.
 
         None when it is time to leave. The offsets are taken down here, not when the batch is written: a partition
         that goes and comes back in between has others. They are those the batch before it will leave behind; should
@@ -281,12 +284,6 @@ class Consumer:
                 if self._stop.is_set():
                     return None
                 self._changed.wait(timeout=0.5)
-            deadline = time.monotonic() + self._settings.batch.wait.total_seconds()
-            while len(self._buffer) < size and not self._stop.is_set():
-                left = deadline - time.monotonic()
-                if left <= 0:
-                    break
-                self._changed.wait(timeout=left)
             if self._stop.is_set():
                 return None
             messages = [self._buffer.popleft() for _ in range(min(size, len(self._buffer)))]

@@ -133,7 +133,6 @@ class BatchSettings(Section):
     """How many documents one transaction takes."""
 
     documents: int = Field(500, ge=1, le=20_000, description="documents a batch at most")
-    wait: Duration = Field(timedelta(milliseconds=200), description="how long a batch waits to fill")
     ahead: int = Field(3, ge=1, le=100, description="batches read ahead before partitions are paused")
 
 
@@ -158,7 +157,20 @@ class EngineSettings(Section):
     )
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto, cpu, cuda or cuda:N")
     threads: int = Field(0, ge=0, le=256, description="CPU threads; 0: as many as there are cores")
-    tokens: int = Field(4096, ge=256, le=1_000_000, description="padded tokens one forward pass takes at most")
+    runtime: Literal["auto", "openvino", "torch"] = Field(
+        "auto",
+        description="what computes on a CPU: openvino (8 bits), torch (float32), or auto, the first that can be used",
+    )
+    graphs: Path | None = Field(
+        None, description="folder of models made ready for this processor; empty: graphs in data.dir"
+    )
+    cache: int = Field(
+        100_000,
+        ge=0,
+        le=100_000_000,
+        description="texts whose scores a process remembers, so that copies are not computed again; 0: none",
+    )
+    tokens: int = Field(0, ge=0, le=1_000_000, description="tokens of one forward pass on a GPU at most; 0: chosen")
     toward: int = Field(
         8,
         ge=0,
@@ -308,7 +320,11 @@ def load(environment: Mapping[str, str] | None = None, overrides: Mapping[str, s
     for dotted, value in (overrides or {}).items():
         section, _, key = dotted.partition(".")
         put(section, key, value, "command line")
-    return Loaded(_validated(values, origins), origins)
+    settings = _validated(values, origins)
+    if settings.engine.graphs is None:
+        engine = settings.engine.model_copy(update={"graphs": settings.data.dir / "graphs"})
+        settings = settings.model_copy(update={"engine": engine})
+    return Loaded(settings, origins)
 
 
 def keys() -> dict[str, str]:

@@ -41,9 +41,7 @@ def gone_on(recipe: Recipe) -> tuple[Recipe, Manifest]:
         InputError: the bundle is of another kind, or knows what this run would not teach.
         BundleError: there is no such bundle.
     """
-    manifest = read_manifest(Path(recipe.continual.bundle))
-    if manifest.encoder is None:
-        raise InputError(f"continual.bundle: {recipe.continual.bundle} is linear; only encoders can be gone on with")
+    changed, manifest = of_bundle(recipe, recipe.continual.bundle, "continual.bundle")
     if manifest.wide is not None and not recipe.wide:
         raise InputError(
             f"continual.bundle: {recipe.continual.bundle} has linear heads beside its encoder's; set wide = true, so "
@@ -54,7 +52,23 @@ def gone_on(recipe: Recipe) -> tuple[Recipe, Manifest]:
             f"continual.bundle: {recipe.continual.bundle} was taught sentiment toward each of several companies; set "
             "toward = true, so that the new bundle is asked for it too"
         )
+    return changed, manifest
+
+
+def of_bundle(recipe: Recipe, folder: str, key: str) -> tuple[Recipe, Manifest]:
+    """The recipe with the encoder of a bundle, and that bundle's manifest.
+
+    Args:
+        key: of the recipe, that names the folder.
+
+    Raises:
+        InputError: the bundle is linear.
+        BundleError: there is no such bundle.
+    """
+    manifest = read_manifest(Path(folder))
     described = manifest.encoder
+    if described is None:
+        raise InputError(f"{key}: {folder} is linear; only a bundle with an encoder will do")
     choice = EncoderChoice(
         name=described.name,
         revision=described.revision,

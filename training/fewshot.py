@@ -158,7 +158,7 @@ def add_topic(
     """
     from safetensors.numpy import load_file, save_file
 
-    from monitor.understand.runtimes.pytorch import EncoderRuntime
+    from monitor.understand.runtimes.encoder import EncoderRuntime
     from monitor.understand.runtimes.wide import WideRuntime, with_blank_topic
 
     name = taxonomy.resolve(topic)

@@ -17,7 +17,7 @@ _GONE = {"topics.exclusive": "it did nothing", "near_leaks": "each [[test]] file
 """Keys that recipes of older bundles still have, and why they went."""
 _ENCODERS = (
     "augment", "average", "continual", "distil", "encoder", "ensemble", "loss", "pretrain", "storage",
-    "toward_share", "tuning", "unlabelled",
+    "student", "toward_share", "tuning", "unlabelled",
 )  # fmt: skip
 Method = Literal["full", "lora", "adalora", "ia3", "prefix", "prompt", "heads"]
 
@@ -186,6 +186,19 @@ class Average(_Part):
     )
 
 
+class Student(_Part):
+    """A small encoder made of a bundle's, which learns to read as it does before anything else is taught."""
+
+    bundle: str = Field("", description="folder of the bundle whose encoder is made smaller; empty: none is")
+    layers: int = Field(3, ge=1, description="layers it keeps, evenly spaced")
+    width: int = Field(256, ge=8, description="numbers in a token's state; a multiple of an attention head's")
+    neurons: int = Field(1024, ge=8, description="neurons between a layer's two matrices")
+    epochs: float = Field(4.0, gt=0, description="over all texts of the run, labelled or not")
+    rate: float = Field(1e-3, gt=0)
+    batch: int = Field(64, ge=1, description="texts a step and device; schedule.accumulate does not count here")
+    max_tokens: int = Field(96, ge=8, description="texts are cut here")
+
+
 class Distillation(_Part):
     """Learning from what other models say, on labelled and unlabelled texts."""
 
@@ -245,6 +258,7 @@ class Recipe(_Part):
     loss: Loss = Loss()
     augment: Augment = Augment()
     pretrain: Pretraining = Pretraining()
+    student: Student = Student()
     distil: Distillation = Distillation()
     continual: Continual = Continual()
     ensemble: Ensemble = Ensemble()
@@ -287,7 +301,7 @@ def read_recipe(name: str, settings: Mapping[str, str] | None = None) -> Recipe:
         if first["type"] == "extra_forbidden":
             raise InputError(f"{path}: there is no {where}{_nearest(where)}") from None
         raise InputError(f"{path}: {where}: {first['msg']}") from None
-    if recipe.kind == "encoder" and recipe.encoder is None and not recipe.continual.bundle:
+    if recipe.kind == "encoder" and recipe.encoder is None and not (recipe.continual.bundle or recipe.student.bundle):
         raise InputError(f"{path}: encoder: a recipe of this kind names the encoder to start from")
     if recipe.storage.form == "adapters" and recipe.tuning.method in ("full", "ia3"):
         raise InputError(f"{path}: storage.form: {recipe.tuning.method} makes no adapters; use delta, whole or auto")
@@ -302,6 +316,10 @@ def read_recipe(name: str, settings: Mapping[str, str] | None = None) -> Recipe:
     if recipe.average.bundles and recipe.tuning.method != "full":
         raise InputError(
             f"{path}: average.bundles: a mean is stored whole or as a difference; use tuning.method = full"
+        )
+    if recipe.student.bundle and recipe.continual.bundle:
+        raise InputError(
+            f"{path}: student.bundle: a run goes on from a bundle or makes it smaller; leave continual out"
         )
     teaching = recipe.ensemble.members > 1, recipe.continual.bundle, recipe.distil.teachers, recipe.pretrain.epochs
     if recipe.average.bundles and any(teaching):

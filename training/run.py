@@ -80,6 +80,7 @@ def complete(recipe: Recipe, data: Path) -> None:
         raise InputError(f"{data}: lacks {', '.join(missing)}; name the folder that holds them with --data")
     for key, folders in (
         ("continual.bundle", filter(None, [recipe.continual.bundle])),
+        ("student.bundle", filter(None, [recipe.student.bundle])),
         ("distil.teachers", recipe.distil.teachers),
         ("average.bundles", recipe.average.bundles),
     ):
@@ -110,6 +111,7 @@ def _encoder_run(recipe: Recipe, corpus: Corpus, data: Path, out: Path, taxonomy
     from training.bases import Base, base_for
     from training.distillation import advice_of, check_teachers
     from training.finetune import Lesson, fine_tune
+    from training.imitation import imitate, taken_along
     from training.notes import noted
     from training.pretraining import pretrain
     from training.rows import within
@@ -125,6 +127,10 @@ def _encoder_run(recipe: Recipe, corpus: Corpus, data: Path, out: Path, taxonomy
             corpus = continual.mixed(recipe, corpus, manifest.topics, data)
             check_teachers(recipe.distil, corpus.topics, toward=recipe.toward)
             base, heads = continual.opened(Path(recipe.continual.bundle), manifest, corpus.topics, workplace)
+        elif recipe.student.bundle:
+            recipe, manifest = continual.of_bundle(recipe, recipe.student.bundle, "student.bundle")
+            check_teachers(recipe.distil, corpus.topics, toward=recipe.toward)
+            base, heads = continual.opened(Path(recipe.student.bundle), manifest, corpus.topics, workplace)
         else:
             check_teachers(recipe.distil, corpus.topics, toward=recipe.toward)
             check_averaged(recipe, corpus.topics)
@@ -137,6 +143,10 @@ def _encoder_run(recipe: Recipe, corpus: Corpus, data: Path, out: Path, taxonomy
         domain = [row.text for row in corpus.taught] if recipe.pretrain.labelled else []
         domain += [row.text for row in unlabelled]
         base = Base(pretrain(recipe, base.folder, domain, workplace), own=True, origin=base.public)
+    if recipe.student.bundle:
+        domain = [row.text for row in (*corpus.taught, *unlabelled)]
+        base = Base(imitate(recipe, base.folder, domain, workplace), own=True)
+        heads = taken_along(heads or {}, base.folder)
     everything = [*corpus.taught, *(unlabelled if recipe.distil.teachers else [])]
     taught, longer = within(everything, load_tokenizer(base.folder), recipe.schedule.max_tokens)
     cut = "" if recipe.average.bundles else _cut_line(recipe, longer, len(everything), len(taught))
@@ -199,7 +209,7 @@ def digest_of(recipe: Recipe, corpus: Corpus, processes: int = 1) -> str:
     Args:
         processes: how many share the run.
     """
-    folders = [recipe.continual.bundle] if recipe.continual.bundle else []
+    folders = [folder for folder in (recipe.continual.bundle, recipe.student.bundle) if folder]
     known = [Path(folder) / MANIFEST for folder in (*folders, *recipe.distil.teachers, *recipe.average.bundles)]
     parts: list[Iterable[str]] = [
         [recipe.model_dump_json(), str(processes)],
@@ -289,7 +299,7 @@ def unlabelled_of(recipe: Recipe, corpus: Corpus, data: Path) -> tuple[list[Exam
 
     Texts that are taught, held out or tested are left out.
     """
-    if not recipe.pretrain.epochs and not recipe.distil.teachers:
+    if not (recipe.pretrain.epochs or recipe.distil.teachers or recipe.student.bundle):
         return [], []
     seen = {fingerprint(example.text) for example in (*corpus.taught, *corpus.held, *corpus.tested)}
     for test in recipe.test:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.understand.manifest import MANIFEST, WEIGHTS, Manifest, check_files, damaged, read_manifest
-from monitor.understand.runtimes import Logits, Runtime
+from monitor.understand.runtimes import Choice, Logits, Runtime
 
 _BUNDLES = Path(__file__).with_name("bundles")
 SHIPPED: tuple[Path, ...] = (_BUNDLES / "en", _BUNDLES / "zh")
@@ -54,14 +54,25 @@ def sigmoid(logits: NDArray[np.float64]) -> NDArray[np.float64]:
     return 0.5 * (1.0 + np.tanh(0.5 * logits))
 
 
-def load_bundle(folder: Path, *, device: str = "auto", threads: int = 0, tokens: int = 4096) -> Bundle:
+def load_bundle(
+    folder: Path,
+    *,
+    device: str = "auto",
+    runtime: Choice = "torch",
+    threads: int = 0,
+    tokens: int = 0,
+    cache: Path | None = None,
+) -> Bundle:
     """Load a model folder. Its files and its encoder are checked first.
 
     Args:
-        device: auto, cpu, cuda or cuda:N; auto takes a GPU when there is one.
+        device: auto, cpu, cuda or cuda:N; auto takes every GPU there is.
+        runtime: what computes an encoder on a CPU: torch in float32, or auto and openvino, several times as fast, with
+            answers that differ a little (`runtimes/graphs.py` says how much they may).
         threads: forward passes computed at a time on a CPU; 0: as many as there are cores. Each has one thread, and so
-            has torch in this process from then on.
-        tokens: padded tokens of one forward pass at most.
+            has torch, where it is used, in this process from then on.
+        tokens: of one forward pass on a GPU at most; 0: chosen.
+        cache: folder of converted graphs; None: they are made at each start.
 
     Raises:
         BundleError: the folder, a file in it or its encoder is missing, damaged or does not fit.
@@ -69,22 +80,24 @@ def load_bundle(folder: Path, *, device: str = "auto", threads: int = 0, tokens:
     """
     manifest = read_manifest(folder)
     check_files(folder, manifest)
-    runtime: Runtime
+    loaded: Runtime
     try:
         if manifest.kind == "encoder":
-            from monitor.understand.runtimes.pytorch import EncoderRuntime
+            from monitor.understand.runtimes.loading import load_encoder_runtime
 
-            runtime = EncoderRuntime.load(folder, manifest, device=device, threads=threads, tokens=tokens)
+            loaded = load_encoder_runtime(
+                folder, manifest, device=device, runtime=runtime, threads=threads, tokens=tokens, cache=cache
+            )
             if manifest.wide is not None:
                 from monitor.understand.runtimes.wide import WideRuntime, read_heads
 
-                runtime = WideRuntime(runtime, read_heads(folder, manifest), manifest.wide, aimed=manifest.toward)
+                loaded = WideRuntime(loaded, read_heads(folder, manifest), manifest.wide, aimed=manifest.toward)
         else:
             from monitor.understand.runtimes.ngrams import NgramRuntime
 
-            runtime = NgramRuntime.load(folder, manifest)
+            loaded = NgramRuntime.load(folder, manifest)
     except (KeyError, ValueError, RuntimeError, OSError) as error:
         # A file that hashes right but holds the wrong thing: made wrong, not damaged on the way.
         reason = " ".join(str(error).split())[:200]
         raise damaged(folder / WEIGHTS, f"does not fit {MANIFEST} ({type(error).__name__}: {reason})") from error
-    return Bundle(manifest, folder, runtime)
+    return Bundle(manifest, folder, loaded)

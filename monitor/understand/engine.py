@@ -15,6 +15,7 @@ from monitor.settings import EngineSettings
 from monitor.understand.bundle import Bundle, load_bundle
 from monitor.understand.lineup import Lineup, Seat, check_seat, check_topics, standing
 from monitor.understand.manifest import Manifest
+from monitor.understand.runtimes.cached import CachedRuntime
 from monitor.understand.topics import load_taxonomy
 
 log = logging.getLogger(__name__)
@@ -86,6 +87,13 @@ class Engine:
         """The languages whose bundle tells sentiment toward a company from a text marked for it."""
         return frozenset(language for language, loaded in self._bundles.items() if loaded.manifest.toward)
 
+    @property
+    def remembered(self) -> tuple[int, int]:
+        """How many texts the loaded bundles were asked about, and of how many they remembered the answer."""
+        caches = {id(loaded.runtime): loaded.runtime for loaded in self._bundles.values()}
+        held = [cache for cache in caches.values() if isinstance(cache, CachedRuntime)]
+        return sum(cache.asked for cache in held), sum(cache.found for cache in held)
+
     def score(
         self, texts: Sequence[str], langs: Sequence[str], aimed: Sequence[Sequence[str]] | None = None
     ) -> list[Scored | None]:
@@ -132,4 +140,12 @@ def decide(manifest: Manifest, sentiment: NDArray[np.float64], topics: NDArray[n
 def load_seat(settings: EngineSettings, seat: Seat) -> Bundle:
     """Check and load the bundle of a seat, run as the settings say. Raises as `Engine` does."""
     check_topics(check_seat(seat), load_taxonomy(settings.topics))
-    return load_bundle(seat.folder, device=settings.device, threads=settings.threads, tokens=settings.tokens)
+    bundle = load_bundle(
+        seat.folder,
+        device=settings.device,
+        runtime=settings.runtime,
+        threads=settings.threads,
+        tokens=settings.tokens,
+        cache=settings.graphs,
+    )
+    return replace(bundle, runtime=CachedRuntime(bundle.runtime, settings.cache)) if settings.cache else bundle

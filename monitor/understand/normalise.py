@@ -10,6 +10,7 @@ _LINK = re.compile(r"(?:https?://|www\.)[!-~]*", re.IGNORECASE)
 # What two copies of a sentence may differ in: blanks, quotes, and signs that end or part sentences. Where a sign or a
 # point of a number, an emoji or a bracket differs, it is another text.
 _LOOSE = re.compile(r"""[\s"“”‘’「」『』《》【】。，、;；:：!！?？…|~]|(?<!\d)[.,]|[.,](?!\d)|[-–—](?!\d)""")
+_RETWEET = re.compile(r"(?:RT @\w+:? )+(?=\S)")
 _HEAD, _LEAST = 12, 16
 """Letters a repetition is looked for by, and how many must be repeated at least."""
 
@@ -31,13 +32,16 @@ def cleaned(text: str) -> str:
     """A text without what its source left in it.
 
     HTML entities become characters, each link becomes the word `http` (that there is one says something, where
-    it leads does not), a lone surrogate becomes `?`, a NUL a blank, and white space is collapsed to single blanks.
+    it leads does not), a lone surrogate becomes `?`, a NUL a blank, and white space is collapsed to single blanks. Of a
+    retweet `RT @NAME:` goes: it says who passed the text on, not what it says.
     """
     text = html.unescape(text) if "&" in text else text
     if not text.isascii():
         text = text.encode("utf-8", "replace").decode("utf-8")
     text = _LINK.sub("http", text.replace("\x00", " "))
-    return " ".join(text.split())
+    text = " ".join(text.split())
+    found = _RETWEET.match(text)
+    return text[found.end() :] if found else text
 
 
 def _said_once(text: str) -> str:

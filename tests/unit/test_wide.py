@@ -12,8 +12,8 @@ from monitor.errors import BundleError
 from monitor.understand.bundle import load_bundle
 from monitor.understand.explain import Explainer
 from monitor.understand.manifest import Ngrams, read_manifest
+from monitor.understand.runtimes.encoder import EncoderRuntime
 from monitor.understand.runtimes.ngrams import Hasher, weighted
-from monitor.understand.runtimes.pytorch import EncoderRuntime
 from monitor.understand.runtimes.wide import WideRuntime, read_heads, with_blank_topic
 from monitor.understand.topics import load_taxonomy
 from tests.unit.models import TOPICS, make_bundle, make_encoder, make_wide_bundle

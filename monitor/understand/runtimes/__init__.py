@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+Choice = Literal["auto", "openvino", "torch"]
+"""What may compute an encoder on a CPU."""
 
 
 @dataclass(frozen=True)

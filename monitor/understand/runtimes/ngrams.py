@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from monitor.understand.normalise import normalise
 from monitor.understand.runtimes import Attribution, Logits
+from monitor.understand.runtimes.hashing import counts
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -87,24 +88,13 @@ class Hasher:
     """Texts to sparse rows of dampened n-gram counts, before any weighting."""
 
     def __init__(self, ngrams: Ngrams) -> None:
-        from sklearn.feature_extraction.text import HashingVectorizer
-
-        self.buckets = ngrams.buckets
-        self._hash = HashingVectorizer(
-            analyzer="char",
-            ngram_range=(ngrams.low, ngrams.high),
-            n_features=ngrams.buckets,
-            alternate_sign=False,
-            norm=None,
-            lowercase=False,
-            dtype=np.float64,
-        )
+        self.buckets, self._low, self._high = ngrams.buckets, ngrams.low, ngrams.high
 
     def places(self, folded: str) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
         """Where each n-gram of a folded text begins, its length, and its bucket; (n-grams,) each."""
         from sklearn.feature_extraction import FeatureHasher
 
-        low, high = self._hash.ngram_range
+        low, high = self._low, self._high
         spots = [(at, size) for size in range(low, high + 1) for at in range(len(folded) - size + 1)]
         hasher = FeatureHasher(self.buckets, input_type="string", alternate_sign=False)
         rows = hasher.transform([[folded[at : at + size]] for at, size in spots]) if spots else None
@@ -114,9 +104,15 @@ class Hasher:
 
     def counts(self, texts: Sequence[str]) -> csr_matrix:
         """(texts, buckets) with 1 + ln(count) where an n-gram falls."""
-        rows: Any = self._hash.transform([fold(text) for text in texts])
-        rows.data = 1.0 + np.log(rows.data)
-        return rows
+        from scipy.sparse import csr_matrix, vstack
+
+        parts = []
+        for begin in range(0, len(texts), _ROWS):
+            some = texts[begin : begin + _ROWS]
+            row, bucket, often = counts([fold(text) for text in some], self._low, self._high, self.buckets)
+            ends = np.searchsorted(row, np.arange(len(some) + 1))
+            parts.append(csr_matrix((1.0 + np.log(often), bucket, ends), shape=(len(some), self.buckets)))
+        return vstack(parts, "csr") if parts else csr_matrix((0, self.buckets))
 
 
 def weighted(rows: csr_matrix, idf: NDArray[np.float64]) -> csr_matrix:

@@ -1,62 +1,101 @@
-"""Matrix products on the CPU by oneDNN with weights laid out ahead: twice as fast as MKL's on processors not by Intel.
-
-PyTorch sends float32 products to MKL. oneDNN, which PyTorch carries as well, took 0.44 of the time on an AMD EPYC
-with AVX-512 (230 against 100 GFLOP/s a core); the operators used are those that torch.compile emits.
-"""
+"""A BERT-like encoder over one long row of tokens: windows laid end to end, nothing padded, each seeing only itself."""
 
 from __future__ import annotations
 
-import logging
+from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-log = logging.getLogger(__name__)
+from monitor.understand.network import Network
+
+KINDS = ("bert", "roberta", "xlm-roberta", "camembert")
+"""Model types whose layers are laid out as BERT's."""
 
 
-class PackedLinear(nn.Module):
-    """A float32 linear layer for inference whose weight is in oneDNN's own layout for `rows` rows at a time."""
+class PackedLayer(nn.Module):
+    """One layer; query, key and value come from one product."""
 
-    def __init__(self, linear: nn.Linear, rows: int) -> None:
+    def __init__(self, layer: Any, config: Any) -> None:
         super().__init__()
-        self.in_features, self.out_features = linear.in_features, linear.out_features
-        self.bias = linear.bias
-        # A plain attribute: an opaque tensor can be neither saved nor moved as a parameter.
-        self._packed = torch.ops.mkldnn._reorder_linear_weight(linear.weight.detach().clone(), rows)
+        attention = layer.attention
+        parts = (attention.self.query, attention.self.key, attention.self.value)
+        self.heads = int(config.num_attention_heads)
+        self.threefold = nn.Linear(parts[0].in_features, 3 * parts[0].out_features)
+        with torch.no_grad():
+            self.threefold.weight.copy_(torch.cat([part.weight for part in parts]))
+            self.threefold.bias.copy_(torch.cat([part.bias for part in parts]))
+        self.out, self.first_norm = attention.output.dense, attention.output.LayerNorm
+        self.wide, self.narrow, self.second_norm = layer.intermediate.dense, layer.output.dense, layer.output.LayerNorm
+        self.activation = layer.intermediate.intermediate_act_fn
 
-    def forward(self, values: Tensor) -> Tensor:
-        """(…, in) to (…, out)."""
-        packed: Tensor = torch.ops.mkldnn._linear_pointwise(values, self._packed, self.bias, "none", [], "")
-        return packed
+    def forward(self, states: Tensor, bounds: Tensor, longest: int) -> Tensor:
+        """(tokens, hidden) to the same."""
+        tokens = len(states)
+        query, key, value = self.threefold(states).view(tokens, 3, self.heads, -1).unbind(1)
+        seen = attention(query, key, value, bounds, longest).reshape(tokens, -1)
+        states = self.first_norm(states + self.out(seen))
+        return self.second_norm(states + self.narrow(self.activation(self.wide(states))))
 
 
-def pack(network: nn.Module, rows: int) -> int:
-    """Put a packed layer in place of every linear layer of a float32 network on the CPU; how many were replaced.
+class PackedEncoder(nn.Module):
+    """The encoder of a network, pooled.
 
-    None is replaced where this PyTorch lacks the operators or they do not compute what they should.
+    Raises:
+        ValueError: it is not laid out as BERT's.
     """
-    if not _works():
-        log.debug("oneDNN's linear operators are not usable here; MKL's are used")
-        return 0
-    count = 0
-    for module in network.modules():
-        for name, child in module.named_children():
-            if type(child) is nn.Linear and child.weight.dtype == torch.float32:
-                setattr(module, name, PackedLinear(child, rows))
-                count += 1
-    return count
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        encoder: Any = network.encoder
+        config = encoder.config
+        plain = getattr(config, "position_embedding_type", "absolute") in ("absolute", None)
+        if config.model_type not in KINDS or not plain or not hasattr(encoder, "embeddings"):
+            raise ValueError(f"encoders of kind {config.model_type} cannot be packed")
+        embeddings = encoder.embeddings
+        self.words, self.norm = embeddings.word_embeddings, embeddings.LayerNorm
+        # RoBERTa counts positions from behind the padding's id.
+        first = 0 if config.model_type == "bert" else int(config.pad_token_id) + 1
+        places = embeddings.position_embeddings.weight.detach()[first:]
+        if hasattr(embeddings, "token_type_embeddings"):
+            places = places + embeddings.token_type_embeddings.weight.detach()[0]
+        self.register_buffer("places", places.clone())
+        self.layers = nn.ModuleList(PackedLayer(layer, config) for layer in encoder.encoder.layer)
+        self.pooling = network.pooling
+        self.hidden = int(config.hidden_size)
+
+    def forward(self, ids: Tensor, positions: Tensor, bounds: Tensor, longest: int) -> Tensor:
+        """Pooled states (windows, hidden), float32.
+
+        Args:
+            ids, positions: (tokens,); where each token stands in its window, from 0.
+            bounds: int32 (windows + 1,), where windows begin and end; one may be empty, its states mean nothing.
+            longest: tokens of a window at most.
+        """
+        states = self.norm(self.words(ids) + self.places[positions])  # type: ignore[index]
+        for layer in self.layers:
+            states = layer(states, bounds, longest)
+        states = states.float()
+        if self.pooling == "first":
+            return states[bounds[:-1].clamp(max=len(ids) - 1).long()]
+        # Each window is added up by itself, token by token: an atomic sum would come in any order.
+        return torch.segment_reduce(states, "mean", offsets=bounds.long(), axis=0, unsafe=True)
 
 
-def _works() -> bool:
-    if not torch.backends.mkldnn.is_available():
-        return False
-    linear = nn.Linear(48, 80)
-    values = torch.linspace(-1, 1, 32 * 48).reshape(2, 16, 48)
-    try:
-        with torch.inference_mode():
-            found = PackedLinear(linear, 32)(values)
-            expected = functional.linear(values, linear.weight, linear.bias)
-    except (AttributeError, RuntimeError, NotImplementedError):
-        return False
-    return torch.allclose(found, expected, atol=1e-4)
+def attention(query: Tensor, key: Tensor, value: Tensor, bounds: Tensor, longest: int) -> Tensor:
+    """Each token attends to those of its own window: (tokens, heads, size) to the same."""
+    if query.is_cuda:
+        from torch.nn.attention.varlen import varlen_attn
+
+        found: Tensor = varlen_attn(query, key, value, bounds, bounds, longest, longest)  # type: ignore[assignment]
+        return found
+    # No such kernel on a CPU: window by window, which is how this path is tested there.
+    out = torch.zeros_like(query)
+    ends = bounds.tolist()
+    for begin, end in pairwise(ends):
+        if end > begin:
+            q, k, v = (part[begin:end].transpose(0, 1)[None] for part in (query, key, value))
+            out[begin:end] = functional.scaled_dot_product_attention(q, k, v)[0].transpose(0, 1)
+    return out

@@ -8,6 +8,7 @@ that was chosen on held-out texts, are added to those of each of the encoder's w
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -38,10 +39,13 @@ class WideRuntime(Generic[Deep]):
 
     def __init__(self, deep: Deep, heads: NgramRuntime, wide: Wide, *, aimed: bool) -> None:
         self.deep, self.heads, self.wide, self.aimed = deep, heads, wide, aimed
+        self._beside = ThreadPoolExecutor(1, thread_name_prefix="n-grams")
 
     def logits(self, texts: Sequence[str]) -> Logits:
         """Logits of each window; the linear heads' are the same for all windows of a text."""
-        return added(self.deep.logits(texts), self.heads.logits(texts), self._shares(texts), self.wide.topics)
+        heads = self._beside.submit(self.heads.logits, texts)  # while the encoder's passes are computed
+        deep = self.deep.logits(texts)
+        return added(deep, heads.result(), self._shares(texts), self.wide.topics)
 
     def tokens(self, texts: Sequence[str]) -> int | None:
         """How many tokens the encoder reads of these texts; None where its runtime does not count."""

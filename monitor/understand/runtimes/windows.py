@@ -39,7 +39,7 @@ class Splitter:
 
     def __init__(self, tokenizer: Tokenizer, max_tokens: int) -> None:
         self._tokenizer = tokenizer
-        self.prefix, self.suffix = _frame(tokenizer)
+        self.prefix, self.suffix = frame(tokenizer)
         self._room = max_tokens - len(self.prefix) - len(self.suffix)
         self._max_chars = MAX_WINDOWS * max_tokens * _CHARS_A_TOKEN
 
@@ -96,7 +96,7 @@ class Splitter:
             yield begin, end, (end - begin) / size if size else 1.0
 
 
-def _frame(tokenizer: Tokenizer) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def frame(tokenizer: Tokenizer) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """The special tokens the tokenizer puts before and after a text."""
     plain = tokenizer.encode("a", add_special_tokens=False).ids
     framed = tokenizer.encode("a").ids

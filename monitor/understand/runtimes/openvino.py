@@ -1,0 +1,86 @@
+"""OpenVINO on the CPU: weights in 8 bits, activations quantised on the fly, token by token.
+
+Batch invariance. A pass holds windows of exactly one length, so nothing is padded and no window sees another. Each
+token's activations are scaled by their own largest value, and products of 8-bit integers add up exactly in whatever
+order a kernel takes them; so how many windows share a pass changes no bit, and no pass is filled up.
+
+Each pass runs on one thread (a stream), and as many run at a time as there are threads.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.cores import cores
+
+TOKENS = 512
+"""Tokens of a pass at most, unless one window has more: more is not faster, and shares the work less evenly."""
+
+
+class OpenVinoBackend:
+    """A converted graph (`conversion.py`): token ids (windows, length) to pooled states (windows, hidden).
+
+    Args:
+        graph: an `openvino.Model` or the path of one (`.xml`).
+        threads: passes computed at a time; 0: as many as there are cores.
+    """
+
+    def __init__(self, graph: Any, *, threads: int) -> None:
+        import openvino
+
+        count = threads or cores()
+        core = openvino.Core()
+        model = core.read_model(graph) if isinstance(graph, Path) else graph
+        self.hidden = int(model.output(0).get_partial_shape()[1].get_length())
+        self._compiled = core.compile_model(
+            model,
+            "CPU",
+            {
+                "NUM_STREAMS": count,
+                "INFERENCE_NUM_THREADS": count,
+                # One scale a token: groups as long as a state. A wider layer has several.
+                "DYNAMIC_QUANTIZATION_GROUP_SIZE": self.hidden,
+                # Two busy processes would fight for the cores they both were pinned to.
+                "ENABLE_CPU_PINNING": False,
+            },
+        )
+        self._own = threading.local()
+        self._workers = ThreadPoolExecutor(count, thread_name_prefix="engine")
+
+    def pooled(self, windows: Sequence[tuple[int, ...]]) -> NDArray[np.float32]:
+        """Pooled states (windows, hidden) of framed token ids."""
+        pooled = np.empty((len(windows), self.hidden), np.float32)
+        parts = list(passes([len(window) for window in windows]))
+        batches = (np.array([windows[index] for index in part], np.int64) for part in parts)
+        for part, states in zip(parts, self._workers.map(self._forward, batches), strict=True):
+            pooled[part] = states
+        return pooled
+
+    def _forward(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:
+        request = getattr(self._own, "request", None)
+        if request is None:
+            request = self._own.request = self._compiled.create_infer_request()
+        states: NDArray[np.float32] = request.infer([ids])[0].copy()
+        return states
+
+
+def passes(lengths: Sequence[int]) -> Iterator[list[int]]:
+    """Which windows share a pass: those of one length, the longest first so that no thread is left with one at the end.
+
+    >>> list(passes([3, 5, 3]))
+    [[1], [0, 2]]
+    """
+    alike: dict[int, list[int]] = {}
+    for index, length in enumerate(lengths):
+        alike.setdefault(length, []).append(index)
+    for length, members in sorted(alike.items(), reverse=True):
+        rows = max(1, TOKENS // length)
+        for begin in range(0, len(members), rows):
+            yield members[begin : begin + rows]
