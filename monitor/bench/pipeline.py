@@ -7,13 +7,13 @@ to its last: joining the group and loading the models are start-up, not speed.
 
 from __future__ import annotations
 
-import resource
 import statistics
 import time
 import uuid
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from monitor.bench.memory import peak_megabytes
 from monitor.consumer import Consumer
 from monitor.documents import Document
 from monitor.errors import InputError
@@ -70,7 +70,7 @@ def measure(settings: Settings, feed: Path, *, documents: int, rounds: int) -> R
         engine=engine,
         pipeline=pipeline,
         share=statistics.median(p / e for p, e in zip(pipeline, engine, strict=True)),
-        peak_memory_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        peak_memory_mb=peak_megabytes(),
     )
 
 

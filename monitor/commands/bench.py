@@ -10,7 +10,9 @@ from pathlib import Path
 
 import click
 
+from monitor.errors import InputError
 from monitor.settings import load
+from monitor.understand.bundle import SHIPPED
 
 
 @click.group()
@@ -46,6 +48,59 @@ def pipeline(feed: Path | None, documents: int, rounds: int, as_json: bool) -> N
     click.echo(f"Kafka to rows       {_spread(result.pipeline)} documents/s")
     click.echo(f"share of the engine {result.share:.1%} (median over rounds)")
     click.echo(f"peak memory         {result.peak_memory_mb:.0f} MB (this process: models, consumer, producer)")
+
+
+@bench.command()
+@click.option(
+    "--feed",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Texts to use; default: the sample feed's, cut to the lengths of tweets.",
+)
+@click.option("--model", help="Bundle folder, or en or zh for one that ships.", default="en", show_default=True)
+@click.option("--texts", default=1000, show_default=True, help="Short texts a round.")
+@click.option("--articles", default=100, show_default=True, help="Texts of 300 tokens a round; 0: none.")
+@click.option("--rounds", default=5, show_default=True, help="Rounds; each measures every contender.")
+@click.option("--only", help="Contenders to measure, separated by commas; default: all.", metavar="NAMES")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def engine(
+    feed: Path | None, model: str, texts: int, articles: int, rounds: int, only: str | None, as_json: bool
+) -> None:
+    """Texts per second of the engine beside other ways to run the same network.
+
+    transformers.pipeline as it comes and with batch_size=32, PyTorch, ONNX Runtime, OpenVINO and CTranslate2 as a
+    careful user would run them, and the engine, each in a process of its own, in turn, on the same texts. Shown are
+    speed, the share of this machine's measured matrix peak, peak memory, start-up time, and how far the answers lie
+    from float32's. Libraries that are missing are left out (pip install 'bellwether[bench]' brings them).
+
+    It takes about five minutes on two cores.
+
+    \b
+    Examples:
+      bellwether bench engine --only pipeline-32,engine --rounds 3
+      bellwether bench engine --feed stocknet-2014.jsonl.gz --json > engine.json
+    """
+    from monitor.bench.contenders import NAMES
+    from monitor.bench.engine import BASE, measure, report
+
+    names = [name.strip() for name in only.split(",")] if only else list(NAMES)
+    wrong = [name for name in names if name not in NAMES]
+    if wrong:
+        raise InputError(f"--only: there is no contender {wrong[0]}; there are {', '.join(NAMES)}")
+    shipped = {folder.name: folder for folder in SHIPPED}
+    result = measure(
+        load().settings,
+        bundle=shipped.get(model, Path(model)).absolute(),
+        fast=None,
+        feed=feed,
+        texts=texts,
+        articles=articles,
+        rounds=rounds,
+        names=[name for name in NAMES if name in {*names, BASE}],
+    )
+    if as_json:
+        click.echo(json.dumps(result.as_dict() | {"machine": _machine()}))
+    else:
+        report(result, click.echo, _machine())
 
 
 def _machine() -> str:

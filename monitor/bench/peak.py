@@ -1,0 +1,96 @@
+"""How many operations a second this machine's matrix units reach in each number format: the yardstick for an engine."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+from monitor.cores import cores
+
+ROWS, INNER, COLUMNS = 512, 384, 1_536
+SECONDS = 0.6
+"""How long each format is measured."""
+
+
+def peaks(threads: int = 0) -> dict[str, float]:
+    """GFLOP/s (two operations a multiplication and addition) by number format, over all cores.
+
+    Products of the shape of an encoder's largest layer, one thread each, as many at a time as there are cores; the
+    best of several stretches, since a peak is what can be reached at all. A format that is missing cannot be had here.
+    """
+    import torch
+
+    torch.set_num_threads(1)
+    left, right = torch.randn(ROWS, INNER), torch.randn(COLUMNS, INNER)
+    found = {}
+    for name, make in (("float32", _float(left, right)), ("bfloat16", _float(left.bfloat16(), right.bfloat16()))):
+        found[name] = _rate(make, threads or cores())
+    small = torch.randint(-127, 127, (ROWS, INNER), dtype=torch.int8)
+    other = torch.randint(-127, 127, (INNER, COLUMNS), dtype=torch.int8)
+    found["int8"] = _rate(lambda: torch._int_mm(small, other), threads or cores())
+    return found
+
+
+def gpu_peak() -> float | None:
+    """TFLOP/s of bfloat16 products on the first GPU; None where there is none."""
+    import torch
+
+    if not torch.cuda.is_available():
+        return None
+    size = 8_192
+    left, right = (torch.randn(size, size, device="cuda", dtype=torch.bfloat16) for _ in range(2))
+    best = 0.0
+    for _ in range(5):
+        torch.cuda.synchronize()
+        begun = time.perf_counter()
+        for _ in range(10):
+            left @ right
+        torch.cuda.synchronize()
+        best = max(best, 10 * 2 * size**3 / (time.perf_counter() - begun))
+    return best / 1e12
+
+
+def _float(left: object, right: object) -> Callable[[], object]:
+    import torch
+
+    try:
+        packed = torch.ops.mkldnn._reorder_linear_weight(right, ROWS)
+
+        def product() -> object:
+            return torch.ops.mkldnn._linear_pointwise(left, packed, None, "none", [], "")
+
+        with torch.inference_mode():
+            product()
+    except (AttributeError, RuntimeError, NotImplementedError):
+        return lambda: torch.nn.functional.linear(left, right)  # type: ignore[arg-type]
+    return product
+
+
+def _rate(product: Callable[[], object], threads: int) -> float:
+    import torch
+
+    counts = [0] * threads
+    best = 0.0
+    with torch.inference_mode():
+        product()
+    for _ in range(3):
+        over = threading.Event()
+
+        def work(place: int, over: threading.Event = over) -> None:
+            with torch.inference_mode():
+                while not over.is_set():
+                    product()
+                    counts[place] += 1
+
+        counts[:] = [0] * threads
+        workers = [threading.Thread(target=work, args=(place,)) for place in range(threads)]
+        begun = time.perf_counter()
+        for worker in workers:
+            worker.start()
+        over.wait(SECONDS / 3)
+        over.set()
+        for worker in workers:
+            worker.join()
+        best = max(best, sum(counts) * 2 * ROWS * INNER * COLUMNS / (time.perf_counter() - begun))
+    return best / 1e9
