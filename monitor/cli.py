@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "doctor": ("monitor.commands.doctor:doctor", "Show the effective settings and test every connection."),
     "status": ("monitor.commands.status:status", "What is stored and running, in one look."),
     "classify": ("monitor.commands.classify:classify", "Score texts: JSON lines in, JSON lines out."),
+    "score": ("monitor.commands.score:score", "Score archives of any size into Parquet files, without a database."),
     "explain": ("monitor.commands.explain:explain", "Say which words made the model say what it says."),
     "detect": ("monitor.commands.detect:detect", "Find surges in a CSV of counts."),
     "replay": ("monitor.commands.replay:replay", "Run an archive through the whole pipeline."),

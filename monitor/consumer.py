@@ -31,6 +31,8 @@ from monitor.understand.reader import Reader
 
 log = logging.getLogger(__name__)
 POLL = 0.2  # seconds one poll waits at most: also the longest a signal waits to be heard
+DELAYS = 10_000
+"""Messages of which it is remembered how long they took."""
 REPORT = 2.0  # seconds between notes that partitions were read to their end, and commits for lag tools
 
 
@@ -43,6 +45,10 @@ class Consumer:
         newest: gives the reader for the next batch; it is asked before each one.
         until_end: read what is there now, close the partitions and return, instead of waiting for more.
         on_batch: called after each committed batch, from the working thread.
+
+    Attributes:
+        total: what was written so far.
+        delays: seconds from the poll that brought a message to the commit that stored it, of the last DELAYS.
     """
 
     def __init__(
@@ -68,6 +74,7 @@ class Consumer:
         self._changed = threading.Condition()
         self._buffer: deque[RawMessage] = deque()
         self._in_hand: list[set[Partition]] = []  # of each batch between the buffer and the record
+        self._polled: deque[list[float]] = deque()  # when the messages of each of these came
         self._committed: dict[Partition, int | None] = {}  # what the record holds
         self._taken: dict[Partition, int | None] = {}  # where the next batch begins
         self._resync: set[Partition] = set()
@@ -76,6 +83,7 @@ class Consumer:
         self._paused = False
         self._registered: set[Partition] = set()
         self.total = Written()
+        self.delays: deque[float] = deque(maxlen=DELAYS)
 
     def stop(self) -> None:
         """Ask to finish the batch in hand and leave. May be called from a signal handler."""
@@ -262,8 +270,10 @@ class Consumer:
         try:
             while (batch := self._understood.get()) is not None:
                 self._store(batch)
+                now = time.monotonic()
                 with self._changed:
                     self._in_hand.pop(0)
+                    self.delays.extend(now - came for came in self._polled.popleft())
                     self._changed.notify_all()
         finally:
             self._written_off.set()
@@ -291,6 +301,7 @@ class Consumer:
             begin = {partition: self._taken[partition] for partition in following}
             self._taken.update(following)
             self._in_hand.append(set(following))
+            self._polled.append([message.polled for message in messages])
             return messages, begin
 
     def _store(self, batch: Batch) -> None:

@@ -8,15 +8,18 @@ to its last: joining the group and loading the models are start-up, not speed.
 from __future__ import annotations
 
 import statistics
+import threading
 import time
 import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from monitor.bench.memory import peak_megabytes
 from monitor.consumer import Consumer
 from monitor.documents import Document
-from monitor.errors import InputError
+from monitor.errors import BrokerError, InputError
 from monitor.records import PREFIX, drop
 from monitor.settings import Settings
 from monitor.sources.archive import read_feeds
@@ -26,10 +29,20 @@ from monitor.store.database import Database
 from monitor.store.writer import Written
 from monitor.understand.reader import Reader
 
+WARM = 20
+"""Messages that go before a trickle is measured."""
+
 
 @dataclass(frozen=True)
 class Result:
-    """Rates are documents per second; one entry a round."""
+    """Rates are documents per second; one entry a round.
+
+    Attributes:
+        share: median over the rounds of the pipeline's rate over the engine's.
+        cached: the pipeline's rate with `engine.cache`, which engine and pipeline are compared without.
+        remembered: share of its texts whose scores were remembered.
+        trickle: `rate` (messages a second), `messages`, and seconds from poll to commit: `median`, `p99`, `most`.
+    """
 
     documents: int
     rounds: int
@@ -37,6 +50,9 @@ class Result:
     engine: list[float]
     pipeline: list[float]
     share: float
+    cached: float
+    remembered: float
+    trickle: dict[str, float] | None
     peak_memory_mb: float
 
     def as_dict(self) -> dict[str, object]:
@@ -44,8 +60,13 @@ class Result:
         return asdict(self)
 
 
-def measure(settings: Settings, feed: Path, *, documents: int, rounds: int) -> Result:
-    """Run the comparison. Needs a broker at `kafka.bootstrap`; makes and drops a record of its own.
+def measure(
+    settings: Settings, feed: Path, *, documents: int, rounds: int, rate: float = 0.0, seconds: float = 30.0
+) -> Result:
+    """Run the comparison. Needs a broker at `kafka.bootstrap`; makes and drops records of its own.
+
+    Args:
+        rate: messages a second of a trickle that is measured at the end, for so many `seconds`; 0: none.
 
     Raises:
         InputError: the feed holds too few documents that can be used.
@@ -56,13 +77,18 @@ def measure(settings: Settings, feed: Path, *, documents: int, rounds: int) -> R
     size = settings.batch.documents
     if len(found) < 3 * size:
         raise InputError(f"{feed} holds {len(found)} usable documents; {3 * size} are needed at batch.documents={size}")
-    reader = Reader(settings.engine)
+    # What is remembered would make the second round another one than the first.
+    plain = settings.model_copy(update={"engine": settings.engine.model_copy(update={"cache": 0})})
+    reader = Reader(plain.engine)
     reader.read(found[:size])  # the first batch pays for warming up
     engine: list[float] = []
     pipeline: list[float] = []
     for _ in range(rounds):
         engine.append(_engine_alone(reader, found, size))
-        pipeline.append(_pipeline(settings, reader, feed, len(found)))
+        pipeline.append(_pipeline(plain, reader, feed, len(found)))
+    remembering = Reader(settings.engine)
+    again = _pipeline(settings, remembering, feed, len(found))
+    asked, remembered = remembering.engine.remembered
     return Result(
         documents=len(found),
         rounds=rounds,
@@ -70,6 +96,9 @@ def measure(settings: Settings, feed: Path, *, documents: int, rounds: int) -> R
         engine=engine,
         pipeline=pipeline,
         share=statistics.median(p / e for p, e in zip(pipeline, engine, strict=True)),
+        cached=again,
+        remembered=remembered / max(1, asked),
+        trickle=_trickle(plain, reader, feed, rate, seconds) if rate else None,
         peak_memory_mb=peak_megabytes(),
     )
 
@@ -83,14 +112,23 @@ def _engine_alone(reader: Reader, found: list[Document], size: int) -> float:
     return len(asked) / (time.perf_counter() - started)
 
 
-def _pipeline(settings: Settings, reader: Reader, feed: Path, documents: int) -> float:
+@contextmanager
+def _of_its_own(settings: Settings) -> Iterator[tuple[Settings, str, Database]]:
+    """A topic, a group and a record that nobody else uses."""
     tag = uuid.uuid4().hex[:8]
     topic = f"bench-{tag}"
     kafka = settings.kafka.model_copy(update={"topics": [topic], "group": topic})
-    own = settings.model_copy(update={"kafka": kafka})
     database = Database(settings, f"{PREFIX}bench_{tag}")
     migrate.upgrade(database)
     try:
+        yield settings.model_copy(update={"kafka": kafka}), topic, database
+    finally:
+        drop(database)
+        database.close()
+
+
+def _pipeline(settings: Settings, reader: Reader, feed: Path, documents: int) -> float:
+    with _of_its_own(settings) as (own, topic, database):
         produce((feed,), own, topic=topic, partitions=2, limit=documents)
         marks: list[tuple[float, int]] = []
 
@@ -100,6 +138,37 @@ def _pipeline(settings: Settings, reader: Reader, feed: Path, documents: int) ->
         Consumer(own, database, lambda: reader, until_end=True, on_batch=note).run()
         first = marks[0][0]
         return sum(count for _, count in marks[1:]) / (marks[-1][0] - first)
-    finally:
-        drop(database)
-        database.close()
+
+
+def _trickle(settings: Settings, reader: Reader, feed: Path, rate: float, seconds: float) -> dict[str, float]:
+    """Seconds from poll to commit when messages come one by one."""
+    count = round(rate * seconds)
+    with _of_its_own(settings) as (own, topic, database):
+        produce((feed,), own, topic=topic, partitions=2, limit=WARM)
+        consumer = Consumer(own, database, lambda: reader)
+        thread = threading.Thread(target=consumer.run)
+        thread.start()
+        try:
+            _until(lambda: len(consumer.delays) >= WARM)
+            # The same messages come again: they are new to nobody, so take another stretch of the feed.
+            produce((feed,), own, topic=topic, rate=rate, limit=WARM + count)
+            _until(lambda: len(consumer.delays) >= 2 * WARM + count)
+            delays = sorted(list(consumer.delays)[-count:])
+        finally:
+            consumer.stop()
+            thread.join()
+    return {
+        "rate": rate,
+        "messages": count,
+        "median": delays[count // 2],
+        "p99": delays[-1 - count // 100],
+        "most": delays[-1],
+    }
+
+
+def _until(reached: Callable[[], bool], patience: float = 120.0) -> None:
+    deadline = time.monotonic() + patience
+    while not reached():
+        if time.monotonic() > deadline:
+            raise BrokerError("the messages of the trickle did not arrive")
+        time.sleep(0.05)

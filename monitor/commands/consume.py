@@ -6,6 +6,7 @@ import logging
 import signal
 import threading
 import time
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 
 import click
@@ -45,8 +46,8 @@ def consume(until_end: bool, name: str | None) -> None:
         reloader = Reloader(settings, registry, Reader(settings.engine, lineup), active)
         from monitor.consumer import Consumer
 
-        progress = Progress()
         settings = in_group(settings, name)
+        progress = Progress(lambda: vitals(list(consumer.delays), reloader.newest().engine.remembered))
         consumer = Consumer(settings, database, reloader.newest, until_end=until_end, on_batch=progress.add)
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: consumer.stop())
@@ -71,10 +72,28 @@ def _check(settings: Settings, lineup: Lineup) -> None:
     check_broker(settings)
 
 
-class Progress:
-    """Counts what was written and says so every ten seconds in which there was something."""
+def vitals(delays: Sequence[float], remembered: tuple[int, int]) -> str:
+    """How long messages take, and of how many texts the scores were remembered.
 
-    def __init__(self) -> None:
+    Args:
+        delays: seconds from poll to commit.
+        remembered: texts asked about, and those whose scores were remembered.
+    """
+    parts = []
+    if delays:
+        ordered = sorted(delays)
+        parts.append(f"99 % committed within {ordered[-1 - len(ordered) // 100]:.2f} s of their poll")
+    asked, found = remembered
+    if asked:
+        parts.append(f"{found / asked:.0%} of the texts scored before")
+    return "; ".join(parts)
+
+
+class Progress:
+    """Counts what was written and says so every ten seconds in which there was something; `more` is added to that."""
+
+    def __init__(self, more: Callable[[], str] = str) -> None:
+        self._more = more
         self._lock = threading.Lock()
         self._total = Written()
         self._told = Written()
@@ -113,5 +132,6 @@ class Progress:
             came = total.documents + total.repeated + total.rejected
             before = self._told.documents + self._told.repeated + self._told.rejected
             if came > before:
-                log.info("%.1f documents/s; %s", (came - before) / (now - last), self.summary())
+                line = f"{(came - before) / (now - last):.1f} documents/s; {self.summary()}"
+                log.info("%s", "; ".join(filter(None, [line, self._more()])))
             last, self._told = now, total

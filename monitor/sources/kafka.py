@@ -38,13 +38,14 @@ Answer = TypeVar("Answer")
 
 @dataclass(frozen=True, slots=True)
 class RawMessage:
-    """One message as Kafka holds it; `value` is None for a tombstone."""
+    """One message as Kafka holds it; `value` is None for a tombstone, `polled` when we got it (monotonic seconds)."""
 
     topic: str
     partition: int
     offset: int
     value: bytes | None
     event_time_high: datetime | None = None
+    polled: float = 0.0
 
 
 class KafkaSource:
@@ -124,8 +125,9 @@ class KafkaSource:
         records = self._attempt(lambda: consumer.poll(timeout_ms=round(timeout * 1000), max_records=limit)) or {}
         # What was revoked while polling is another member's now: it will read these messages too.
         self._handle_events()
+        now = time.monotonic()
         return [
-            RawMessage(at.topic, at.partition, record.offset, record.value, self._header.read(record.headers))
+            RawMessage(at.topic, at.partition, record.offset, record.value, self._header.read(record.headers), now)
             for at, found in records.items()
             if at in self._owned
             for record in found

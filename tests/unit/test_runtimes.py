@@ -254,3 +254,4 @@ def test_passes_of_one_length_hold_every_window_once(lengths: list[int]) -> None
     assert sorted(index for part in found for index in part) == list(range(len(lengths)))
     assert all(len({lengths[index] for index in part}) == 1 for part in found)
     assert all(len(part) == 1 or sum(lengths[index] for index in part) <= 512 for part in found)
+    assert all(len(part).bit_count() == 1 for part in found)

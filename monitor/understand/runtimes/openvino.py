@@ -74,13 +74,18 @@ class OpenVinoBackend:
 def passes(lengths: Sequence[int]) -> Iterator[list[int]]:
     """Which windows share a pass: those of one length, the longest first so that no thread is left with one at the end.
 
-    >>> list(passes([3, 5, 3]))
-    [[1], [0, 2]]
+    A pass has 1, 2, 4, 8 … windows: OpenVINO makes kernels for every shape it meets and keeps them, so the fewer shapes
+    there are, the sooner all are made and the less memory they take.
+
+    >>> list(passes([3, 5, 3, 3]))
+    [[1], [0, 2], [3]]
     """
     alike: dict[int, list[int]] = {}
     for index, length in enumerate(lengths):
         alike.setdefault(length, []).append(index)
     for length, members in sorted(alike.items(), reverse=True):
-        rows = max(1, TOKENS // length)
-        for begin in range(0, len(members), rows):
-            yield members[begin : begin + rows]
+        most = max(1, TOKENS // length)
+        while members:
+            rows = 1 << (min(len(members), most).bit_length() - 1)
+            yield members[:rows]
+            members = members[rows:]
