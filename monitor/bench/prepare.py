@@ -49,7 +49,13 @@ def prepare(bundle: Path, folder: Path, texts: dict[str, list[str]], told: dict[
     config = encoder.config
     folder.mkdir(parents=True, exist_ok=True)
     encoder.save_pretrained(folder)
+    # CTranslate2's converter asks for what newer versions of transformers no longer write down.
+    plain = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    (folder / "config.json").write_text(json.dumps({"position_embedding_type": "absolute"} | plain), encoding="utf-8")
     tokenizer.save(str(folder / "tokenizer.json"))
+    # Else transformers takes it for the tokenizer of the network's kind, which adds tokens of its own.
+    kind = {"tokenizer_class": "PreTrainedTokenizerFast", "unk_token": _unknown(tokenizer)}
+    (folder / "tokenizer_config.json").write_text(json.dumps(kind), encoding="utf-8")
     heads = {f"sentiment.{part}": getattr(network.sentiment, part).detach().clone() for part in ("weight", "bias")}
     save_file(heads, folder / "heads.safetensors")
     (folder / "texts.json").write_text(json.dumps(texts), encoding="utf-8")
@@ -83,3 +89,11 @@ def operations(config: Any, length: int) -> float:
     """Operations of one text of so many tokens: the products of every layer, and those of attention."""
     hidden, inner, layers = config.hidden_size, config.intermediate_size, config.num_hidden_layers
     return float(layers * (2 * length * (4 * hidden * hidden + 2 * hidden * inner) + 4 * length * length * hidden))
+
+
+def _unknown(tokenizer: Any) -> str | None:
+    """The piece that stands for what the vocabulary lacks."""
+    named = getattr(tokenizer.model, "unk_token", None)
+    place = getattr(tokenizer.model, "unk_id", None)
+    found: str | None = named if named is not None or place is None else tokenizer.id_to_token(place)
+    return found

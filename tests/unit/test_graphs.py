@@ -16,7 +16,8 @@ import pytest
 from monitor.understand.bundle import Bundle, load_bundle
 from monitor.understand.runtimes import graphs
 from monitor.understand.runtimes.encoder import EncoderRuntime
-from monitor.understand.runtimes.graphs import Agreement, compared, probe
+from monitor.understand.runtimes.graphs import Agreement, compared
+from monitor.understand.runtimes.making import make, probe
 from monitor.understand.runtimes.openvino import OpenVinoBackend
 from monitor.understand.runtimes.pytorch import TorchBackend
 from tests.unit.models import make_bundle, make_encoder
@@ -27,6 +28,17 @@ TEXTS = ["bank profit falls", "", "oil " * 300, "record deal of the quarter"]
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     return make_bundle(tmp_path / "bundle", make_encoder(tmp_path / "encoder"))
+
+
+@pytest.fixture
+def in_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Graphs are made in this process, where a test can change how."""
+
+    def here(folder: Path, entry: Path) -> str:
+        make(folder, entry)
+        return ""
+
+    monkeypatch.setattr(graphs, "make_apart", here)
 
 
 def load(folder: Path, cache: Path | None) -> Bundle:
@@ -55,7 +67,7 @@ def test_graph_is_made_once_and_gives_the_same_bits_from_the_folder(
     def never(*_: object) -> None:
         raise AssertionError("converted again")
 
-    monkeypatch.setattr(graphs, "_made", never)
+    monkeypatch.setattr(graphs, "make_apart", never)
     second = load(folder, cache)
     assert first.runtime.logits(TEXTS).sentiment.tobytes() == second.runtime.logits(TEXTS).sentiment.tobytes()
 
@@ -92,7 +104,7 @@ def test_conversion_and_use_open_no_connection(folder: Path, tmp_path: Path) -> 
 @pytest.mark.parametrize("name", ["graph.xml", "graph.bin", "graph.json"])
 @pytest.mark.parametrize("harm", ["cut", "flipped", "gone", "empty"])
 def test_damaged_entry_is_made_anew(
-    folder: Path, tmp_path: Path, name: str, harm: str, caplog: pytest.LogCaptureFixture
+    in_here: None, folder: Path, tmp_path: Path, name: str, harm: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     cache = tmp_path / "graphs"
     wanted = load(folder, cache).runtime.logits(TEXTS).sentiment.tobytes()
@@ -118,7 +130,7 @@ def test_damaged_entry_is_made_anew(
 
 
 def test_graph_that_answers_otherwise_is_refused_and_that_is_remembered(
-    folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    in_here: None, folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from monitor.understand.runtimes import conversion
 
@@ -142,7 +154,7 @@ def test_graph_that_answers_otherwise_is_refused_and_that_is_remembered(
 
 
 def test_network_that_cannot_be_converted_runs_on_torch(
-    folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    in_here: None, folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from monitor.understand.runtimes import conversion
 
@@ -164,14 +176,36 @@ def test_folder_that_cannot_be_written_costs_a_line_and_nothing_else(
     assert isinstance(backend(bundle), OpenVinoBackend) and "cannot be written" in caplog.text
 
 
-def test_another_bundle_or_version_has_an_entry_of_its_own(folder: Path, tmp_path: Path) -> None:
+def test_process_that_fails_costs_a_line_and_the_graph_is_made_here(
+    folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    with caplog.at_level(logging.WARNING):
+        bundle = load(folder, tmp_path / "graphs")
+    assert isinstance(backend(bundle), OpenVinoBackend) and "could not be made apart (status 1)" in caplog.text
+
+
+def test_making_a_graph_leaves_no_torch_in_the_process_that_needs_it(folder: Path, tmp_path: Path) -> None:
+    code = f"""
+        import sys
+        from pathlib import Path
+        from monitor.understand.bundle import load_bundle
+        cache = Path({str(tmp_path / "graphs")!r})
+        load_bundle(Path({str(folder)!r}), device="auto", runtime="auto", cache=cache).probabilities(["bank"])
+        assert "torch" not in sys.modules
+    """
+    subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=True, env={"CUDA_VISIBLE_DEVICES": ""})
+    assert (entry(tmp_path / "graphs") / "graph.xml").is_file()
+
+
+def test_another_bundle_or_version_has_an_entry_of_its_own(in_here: None, folder: Path, tmp_path: Path) -> None:
     cache = tmp_path / "graphs"
     load(folder, cache)
     load(make_bundle(tmp_path / "other", tmp_path / "encoder", version="1.2.4"), cache)
     assert len(list(cache.iterdir())) == 2
 
 
-def test_entries_that_nobody_uses_go_when_another_is_written(folder: Path, tmp_path: Path) -> None:
+def test_entries_that_nobody_uses_go_when_another_is_written(in_here: None, folder: Path, tmp_path: Path) -> None:
     import os
 
     cache = tmp_path / "graphs"
@@ -183,7 +217,7 @@ def test_entries_that_nobody_uses_go_when_another_is_written(folder: Path, tmp_p
     assert not old.exists() and len(list(cache.iterdir())) == 1
 
 
-def test_use_keeps_an_entry_young(folder: Path, tmp_path: Path) -> None:
+def test_use_keeps_an_entry_young(in_here: None, folder: Path, tmp_path: Path) -> None:
     import os
 
     cache = tmp_path / "graphs"

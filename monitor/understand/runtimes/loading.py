@@ -15,7 +15,7 @@ from monitor.understand.encoders import find_encoder, load_tokenizer
 from monitor.understand.manifest import WEIGHTS, Encoder, Manifest
 from monitor.understand.runtimes import Choice
 from monitor.understand.runtimes.encoder import Backend, EncoderRuntime, Heads
-from monitor.understand.runtimes.graphs import Agreement, compared, graph_for, probe
+from monitor.understand.runtimes.graphs import graph_for
 from monitor.understand.runtimes.windows import frame
 
 if TYPE_CHECKING:
@@ -58,23 +58,11 @@ def load_encoder_runtime(
             backend = _torch(network, tokenizer, described.max_tokens, threads, device=where[0], tokens=tokens or 4096)
         return EncoderRuntime(backend, heads_of(folder), tokenizer, max_tokens=described.max_tokens)
     heads = heads_of(folder)
-    if runtime != "torch":
-        read: list[tuple[Network, Tokenizer]] = []
+    if runtime != "torch" and (graph := graph_for(folder, manifest, cache)) is not None:
+        from monitor.understand.runtimes.openvino import OpenVinoBackend
 
-        def network_once() -> Network:
-            read[:] = read or [_network(folder, manifest)]
-            return read[0][0]
-
-        def check(graph: Any, network: Network) -> Agreement:
-            return _agreement(graph, network, read[0][1], heads, manifest)
-
-        graph = graph_for(folder, manifest, cache, network_once, check)
-        if graph is not None:
-            from monitor.understand.runtimes.openvino import OpenVinoBackend
-
-            tokenizer = read[0][1] if read else _tokenizer(folder, described)
-            backend = OpenVinoBackend(graph, threads=threads)
-            return EncoderRuntime(backend, heads, tokenizer, max_tokens=described.max_tokens)
+        backend = OpenVinoBackend(graph, threads=threads)
+        return EncoderRuntime(backend, heads, _tokenizer(folder, described), max_tokens=described.max_tokens)
     network, tokenizer = _network(folder, manifest)
     backend = _torch(network, tokenizer, described.max_tokens, threads)
     return EncoderRuntime(backend, heads, tokenizer, max_tokens=described.max_tokens)
@@ -121,21 +109,3 @@ def _torch(network: Network, tokenizer: Tokenizer, max_tokens: int, threads: int
     return TorchBackend(
         network, max_tokens=max_tokens, pad=padding(network), frame=(*prefix, *suffix), threads=threads, **more
     )
-
-
-def _agreement(graph: Any, network: Network, tokenizer: Tokenizer, heads: Heads, manifest: Manifest) -> Agreement:
-    from monitor.understand.bundle import Bundle
-    from monitor.understand.runtimes.openvino import OpenVinoBackend
-
-    described = manifest.encoder
-    if described is None:
-        raise ValueError("no encoder named")
-    texts = probe(manifest.languages)
-
-    def answers(backend: Backend) -> Any:
-        runtime = EncoderRuntime(backend, heads, tokenizer, max_tokens=described.max_tokens)
-        return Bundle(manifest, Path(), runtime).probabilities(texts)
-
-    # The converted graph first: the other packs the network's layers for itself.
-    said = answers(OpenVinoBackend(graph, threads=0))
-    return compared(answers(_torch(network, tokenizer, described.max_tokens, 0)), said)
