@@ -67,7 +67,7 @@ def registered(settings: Settings, active: tuple[Active, ...]) -> Lineup:
         if row.shadow and (beside := tuple(language for language in row.languages if language not in row.serves))
     ]
     taken = {language for seat in champions for language in seat.languages}
-    return Lineup((*champions, *shipped(without=taken)), tuple(shadows))
+    return Lineup((*champions, *shipped(without=taken, fast=settings.engine.model == "fast")), tuple(shadows))
 
 
 def lineup(settings: Settings, database: Database) -> Lineup:

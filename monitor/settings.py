@@ -143,6 +143,10 @@ class EngineSettings(Section):
         default_factory=list,
         description="model folders; empty: the registry's champions, then those that ship",
     )
+    model: Literal["full", "fast"] = Field(
+        "full",
+        description="of the models that ship: full, or fast for small students of them where there are some (English)",
+    )
     models: Path | None = Field(
         None, description="folder of the registry's models, the same for every process; empty: models in data.dir"
     )

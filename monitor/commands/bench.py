@@ -12,7 +12,7 @@ import click
 
 from monitor.errors import InputError
 from monitor.settings import load
-from monitor.understand.bundle import SHIPPED
+from monitor.understand.bundle import FAST, SHIPPED
 
 
 @click.group()
@@ -97,10 +97,11 @@ def engine(
     if wrong:
         raise InputError(f"--only: there is no contender {wrong[0]}; there are {', '.join(NAMES)}")
     shipped = {folder.name: folder for folder in SHIPPED}
+    fast = {folder.name.removesuffix("-fast"): folder for folder in FAST}
     result = measure(
         load().settings,
         bundle=shipped.get(model, Path(model)).absolute(),
-        fast=None,
+        fast=fast.get(model),
         feed=feed,
         texts=texts,
         articles=articles,

@@ -17,6 +17,8 @@ from monitor.understand.runtimes import Choice, Logits, Runtime
 
 _BUNDLES = Path(__file__).with_name("bundles")
 SHIPPED: tuple[Path, ...] = (_BUNDLES / "en", _BUNDLES / "zh")
+FAST: tuple[Path, ...] = (_BUNDLES / "en-fast",)
+"""Small students of some that ship, for `engine.model = "fast"`."""
 
 
 @dataclass(frozen=True)

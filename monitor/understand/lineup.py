@@ -14,7 +14,7 @@ from typing import Literal
 
 from monitor.errors import BundleError, SettingsError
 from monitor.settings import EngineSettings
-from monitor.understand.bundle import SHIPPED
+from monitor.understand.bundle import FAST, SHIPPED
 from monitor.understand.encoders import find_encoder, sha256
 from monitor.understand.manifest import MANIFEST, Manifest, check_files, read_manifest
 from monitor.understand.topics import Taxonomy
@@ -65,21 +65,28 @@ def standing(settings: EngineSettings) -> Lineup:
         BundleError: a manifest cannot be read, or two cover the same language.
     """
     if not settings.bundles:
-        return Lineup(shipped())
+        return Lineup(shipped(fast=settings.model == "fast"))
     return Lineup(_seats(tuple(path.expanduser() for path in settings.bundles), "engine.bundles"))
 
 
-@lru_cache(maxsize=1)
-def _shipped() -> tuple[Seat, ...]:
-    return _seats(SHIPPED, "shipped")
+@lru_cache(maxsize=2)
+def _shipped(fast: bool) -> tuple[Seat, ...]:
+    small = _seats(FAST, "shipped") if fast else ()
+    taken = {language for seat in small for language in seat.languages}
+    return (*small, *_without(_seats(SHIPPED, "shipped"), taken))
 
 
-def shipped(without: Collection[str] = ()) -> tuple[Seat, ...]:
-    """The bundles that ship, less the languages somebody else reads."""
-    left = [
-        replace(seat, languages=tuple(language for language in seat.languages if language not in without))
-        for seat in _shipped()
-    ]
+def shipped(without: Collection[str] = (), *, fast: bool = False) -> tuple[Seat, ...]:
+    """The bundles that ship, less the languages somebody else reads.
+
+    Args:
+        fast: the small students, where there are some.
+    """
+    return _without(_shipped(fast), without)
+
+
+def _without(seats: tuple[Seat, ...], languages: Collection[str]) -> tuple[Seat, ...]:
+    left = [replace(seat, languages=tuple(one for one in seat.languages if one not in languages)) for seat in seats]
     return tuple(seat for seat in left if seat.languages)
 
 

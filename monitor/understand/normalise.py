@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from functools import lru_cache
 
 # Only printable ASCII belongs to a link: Chinese text often follows one without a space.
 _LINK = re.compile(r"(?:https?://|www\.)[!-~]*", re.IGNORECASE)
@@ -11,6 +12,7 @@ _LINK = re.compile(r"(?:https?://|www\.)[!-~]*", re.IGNORECASE)
 # point of a number, an emoji or a bracket differs, it is another text.
 _LOOSE = re.compile(r"""[\s"“”‘’「」『』《》【】。，、;；:：!！?？…|~]|(?<!\d)[.,]|[.,](?!\d)|[-–—](?!\d)""")
 _RETWEET = re.compile(r"(?:RT @\w+:? )+(?=\S)")
+_SHORT = 1_000  # characters up to which a text's form is remembered
 _HEAD, _LEAST = 12, 16
 """Letters a repetition is looked for by, and how many must be repeated at least."""
 
@@ -25,6 +27,12 @@ def normalise(text: str) -> str:
     >>> normalise("Halvern Bank cuts its outlook... Halvern Bank cuts its outlook for 2026, shares fall")
     'Halvern Bank cuts its outlook for 2026, shares fall'
     """
+    return _remembered(text) if len(text) <= _SHORT else _said_once(cleaned(text))
+
+
+@lru_cache(maxsize=8_192)
+def _remembered(text: str) -> str:
+    # Several parts of a model and the cache of scores ask for the same text within moments.
     return _said_once(cleaned(text))
 
 

@@ -45,7 +45,7 @@ def ancestry(connection: Connection, settings: Settings, model: Model) -> tuple[
     waiting = [model.model]
     for name in waiting:
         row = models.find(connection, name)
-        seat = next((seat for seat in shipped() if seat.model == name), None)
+        seat = next((seat for seat in (*shipped(), *shipped(fast=True)) if seat.model == name), None)
         if row is not None:
             folder, lineage = registry_folder(settings) / row.folder, {**row.lineage, "parent": row.parent}
         elif seat is not None:

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.understand.bundle import load_bundle
+from monitor.settings import EngineSettings
+from monitor.understand.engine import Engine
 
 
 class Ours:
@@ -21,14 +22,20 @@ class Ours:
 
     def __init__(self, told: dict[str, Any], *, kind: str) -> None:
         self.numbers = "float32" if kind == "torch" else "bfloat16" if told["device"] == "cuda" else "int8"
-        self._bundle = load_bundle(
-            Path(told["fast" if kind == "fast" else "bundle"]),
-            device=told["device"],
+        folder = Path(told["fast" if kind == "fast" else "bundle"])
+        settings = EngineSettings(
+            bundles=[folder],
+            device="cpu" if told["device"] == "cpu" else "auto",
             runtime="torch" if kind == "torch" else "auto",
             threads=told["threads"],
-            cache=Path(told["cache"]),
+            graphs=Path(told["cache"]),
+            cache=0,
         )
+        self._engine = Engine(settings)
+        self._language = next(iter(self._engine.languages))
 
     def sentiment(self, texts: Sequence[str]) -> NDArray[np.float64]:
-        """See `Contender`; every text is read whole."""
-        return self._bundle.probabilities(texts)[0]
+        """See `Contender`; every text is read whole, and topics are decided, too."""
+        found = self._engine.score(texts, [self._language] * len(texts))
+        three = [one.sentiment for one in found if one is not None]
+        return np.array([[one.negative, one.neutral, one.positive] for one in three]).reshape(-1, 3)
