@@ -182,10 +182,29 @@ def _models(settings: Settings) -> str:
         database.close()
 
 
+def _processor(settings: Settings) -> str:
+    """What computes the models on a CPU, and which of them are ready for it."""
+    from monitor.cores import cores
+
+    threads = settings.engine.threads or cores()
+    if settings.engine.runtime == "torch":
+        return f"PyTorch in float32, {threads} passes at a time, as engine.runtime says"
+    from monitor.champions import lineup_without_record
+    from monitor.understand.manifest import read_manifest
+    from monitor.understand.runtimes.graphs import state
+
+    states = [
+        f"{seat.model} {state(seat.folder, settings.engine.graphs)}"
+        for seat in lineup_without_record(settings).seats
+        if read_manifest(seat.folder).encoder is not None
+    ]
+    return f"OpenVINO in 8 bits, {threads} passes at a time; {'; '.join(states) or 'no encoder to run'}"
+
+
 def _device(settings: Settings) -> str:
     wanted = settings.engine.device
     if wanted == "cpu":
-        return "cpu, as engine.device says"
+        return f"cpu, as engine.device says: {_processor(settings)}"
     import torch
 
     if not torch.cuda.is_available():
@@ -194,13 +213,16 @@ def _device(settings: Settings) -> str:
                 f"engine.device is {wanted}, but torch {torch.__version__} finds no GPU; "
                 "set engine.device (BELLWETHER_ENGINE_DEVICE) to auto or cpu"
             )
-        return "cpu (there is no GPU)"
+        return f"cpu (there is no GPU): {_processor(settings)}"
     number = int(wanted.partition(":")[2] or 0)
     if number >= torch.cuda.device_count():
         raise BellwetherError(
             f"engine.device is {wanted}, but there are {torch.cuda.device_count()} GPUs, counted from 0; "
             "correct engine.device (BELLWETHER_ENGINE_DEVICE)"
         )
+    if not wanted.partition(":")[2]:
+        names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+        return f"{len(names)} GPUs: {', '.join(names)}"
     return f"cuda:{number}, {torch.cuda.get_device_name(number)}"
 
 

@@ -16,7 +16,7 @@ import pytest
 from monitor.understand.bundle import Bundle, load_bundle
 from monitor.understand.runtimes import graphs
 from monitor.understand.runtimes.encoder import EncoderRuntime
-from monitor.understand.runtimes.graphs import Agreement, compared
+from monitor.understand.runtimes.graphs import Agreement, compared, state
 from monitor.understand.runtimes.making import make, probe
 from monitor.understand.runtimes.openvino import OpenVinoBackend
 from monitor.understand.runtimes.pytorch import TorchBackend
@@ -196,6 +196,18 @@ def test_making_a_graph_leaves_no_torch_in_the_process_that_needs_it(folder: Pat
     """
     subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=True, env={"CUDA_VISIBLE_DEVICES": ""})
     assert (entry(tmp_path / "graphs") / "graph.xml").is_file()
+
+
+def test_state_is_told_in_words(in_here: None, folder: Path, tmp_path: Path) -> None:
+    cache = tmp_path / "graphs"
+    assert state(folder, cache) == state(folder, None) == "will be made ready at its first use"
+    load(folder, cache)
+    assert state(folder, cache) == "is ready"
+    note = entry(cache) / "graph.json"
+    note.write_text(json.dumps({"refused": "no such operator"}))
+    assert state(folder, cache) == "runs on PyTorch (no such operator)"
+    note.write_text("{")
+    assert state(folder, cache) == "is damaged and will be made ready anew"
 
 
 def test_another_bundle_or_version_has_an_entry_of_its_own(in_here: None, folder: Path, tmp_path: Path) -> None:

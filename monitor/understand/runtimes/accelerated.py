@@ -29,6 +29,8 @@ from monitor.understand.runtimes.packed import PackedEncoder
 log = logging.getLogger(__name__)
 TOKENS = 16_384
 """Tokens of a pass where the settings name no number: enough to keep the largest GPU busy."""
+OLDEST = (8, 0)
+"""The compute capability from which PyTorch has attention over windows of any length (Ampere)."""
 SHORT = 8
 """A pass has room for as many windows as if each had so many tokens."""
 
@@ -42,10 +44,13 @@ class AcceleratedBackend:
         tokens: of a pass; 0: TOKENS.
 
     Raises:
-        ValueError: the encoder cannot be packed.
+        ValueError: the encoder cannot be packed, or a GPU is too old for it.
     """
 
     def __init__(self, network: Network, *, devices: Sequence[str], max_tokens: int, tokens: int) -> None:
+        for name in devices:
+            if name.startswith("cuda") and torch.cuda.get_device_capability(name) < OLDEST:
+                raise ValueError(f"{torch.cuda.get_device_name(name)} has no attention over packed windows")
         packed = PackedEncoder(network).eval().requires_grad_(False)
         self.hidden = packed.hidden
         self._longest = max_tokens
@@ -189,7 +194,8 @@ class Device:
                     self._encoder(*self._inputs, self._longest)
             torch.cuda.current_stream().wait_stream(aside)
             graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(graph):
+            # Other devices are made ready by other threads at the same time.
+            with torch.cuda.graph(graph, capture_error_mode="thread_local"):
                 states = self._encoder(*self._inputs, self._longest)
         return graph, states
 

@@ -100,6 +100,17 @@ def graph_for(folder: Path, manifest: Manifest, cache: Path | None) -> Any | Non
     return made(folder, manifest)[0]
 
 
+def state(folder: Path, cache: Path | None) -> str:
+    """In words, whether a bundle's graph is there; nothing is made or checked."""
+    if cache is None or not (note := cache / _key(folder) / NOTE).is_file():
+        return "will be made ready at its first use"
+    try:
+        told = json.loads(note.read_text(encoding="utf-8"))
+        return f"runs on PyTorch ({told['refused']})" if told.get("refused") else "is ready"
+    except (OSError, ValueError, AttributeError):
+        return "is damaged and will be made ready anew"
+
+
 def make_apart(folder: Path, entry: Path) -> str:
     """Have an entry made by another process; why that failed, or "" if it did not."""
     command = [sys.executable, "-m", "monitor.understand.runtimes.making", str(folder), str(entry)]
