@@ -21,6 +21,7 @@ from typing import IO, Any
 
 import numpy as np
 
+from monitor.accelerators import gpus
 from monitor.bench.contenders import NAMES, PACKAGES
 from monitor.bench.peak import gpu_peak, peaks
 from monitor.bench.prepare import Prepared, prepare
@@ -118,7 +119,7 @@ def measure(
         told = {
             "bundle": str(bundle),
             "fast": str(fast) if fast else "",
-            "device": "cuda" if gpu_peak_possible() else "cpu",
+            "device": "cuda" if gpus() else "cpu",
             "threads": settings.engine.threads,
             "cache": str(folder / "graphs"),
         }
@@ -128,8 +129,10 @@ def measure(
         )
         chosen = texts_of(feed, manifest.languages[0], load_tokenizer(base), texts, articles)
         ready = prepare(bundle, folder, chosen, told)
-        made = _made_ready(folder)
         rows = [_row(name, fast) for name in names]
+        made = _made_ready(folder, "engine")
+        if any(row.name == "engine-fast" and not row.missing for row in rows):
+            _made_ready(folder, "engine-fast")
         measured = [row for row in rows if not row.missing]
         counts = {name: len(part) for name, part in chosen.items() if part}
         with progress("measuring", len(measured) * (1 + rounds * len(counts))) as bar:
@@ -166,13 +169,6 @@ def measure(
         )
 
 
-def gpu_peak_possible() -> bool:
-    """Whether there is a GPU to measure on."""
-    from monitor.accelerators import gpus
-
-    return gpus() > 0
-
-
 def _row(name: str, fast: Path | None) -> Row:
     row = Row(name, NAMES[name])
     lacking = [package for package in PACKAGES.get(name, ()) if find_spec(package) is None]
@@ -183,13 +179,13 @@ def _row(name: str, fast: Path | None) -> Row:
     return row
 
 
-def _made_ready(folder: Path) -> float:
-    """Seconds it takes to make the bundle's graph: what only the very first start pays."""
+def _made_ready(folder: Path, name: str) -> float:
+    """Seconds it takes to make a bundle's graph: what only the very first start pays."""
     begun = time.perf_counter()
-    with started("engine", folder):
+    with started(name, folder):
         first = time.perf_counter() - begun
     begun = time.perf_counter()
-    with started("engine", folder):
+    with started(name, folder):
         return max(0.0, first - (time.perf_counter() - begun))
 
 
