@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from monitor.understand.bundle import SHIPPED, Bundle, load_bundle
+from monitor.understand.bundle import FAST, SHIPPED, Bundle, load_bundle
 from monitor.understand.language import detect
 from monitor.understand.manifest import read_manifest
 from monitor.understand.runtimes.accelerated import AcceleratedBackend
@@ -43,9 +43,9 @@ def runtime_of(bundle: Bundle) -> EncoderRuntime:
     return deep
 
 
-@pytest.mark.parametrize("folder", SHIPPED, ids=lambda folder: folder.name)
+@pytest.mark.parametrize("folder", [*SHIPPED, *FAST], ids=lambda folder: folder.name)
 def test_answers_agree_with_float32(folder: Path, tmp_path: Path) -> None:
-    texts = texts_of(folder.name)
+    texts = texts_of(read_manifest(folder).languages[0])
     assert len(texts) == TEXTS and len(texts[3]) == 10_000
     plain = load_bundle(folder, device="cpu")
     wanted = plain.probabilities(texts)

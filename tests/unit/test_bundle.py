@@ -15,7 +15,7 @@ import pytest
 from monitor.errors import BundleError
 from monitor.settings import EngineSettings
 from monitor.understand import bundle as bundles
-from monitor.understand.bundle import SHIPPED, load_bundle
+from monitor.understand.bundle import FAST, SHIPPED, load_bundle
 from monitor.understand.lineup import check, verify
 from monitor.understand.manifest import read_manifest
 from monitor.understand.topics import load_taxonomy
@@ -122,7 +122,7 @@ def test_shipped_models_are_sound_and_at_hand() -> None:
     assert "bellwether-zh@" in said
 
 
-@pytest.mark.parametrize("folder", SHIPPED, ids=lambda folder: folder.name)
+@pytest.mark.parametrize("folder", [*SHIPPED, *FAST], ids=lambda folder: folder.name)
 def test_shipped_model_is_small_described_and_in_the_taxonomy(folder: Path) -> None:
     manifest = read_manifest(folder)
     assert {file.name for file in folder.iterdir()} - {LINEAGE, TAUGHT} == {"bundle.json", *manifest.files}
@@ -139,7 +139,9 @@ def test_shipped_models_are_small_enough_for_a_repository() -> None:
     assert sum(file.stat().st_size for folder in SHIPPED for file in folder.iterdir()) < 35_000_000
 
 
-@pytest.mark.parametrize("folder", [folder for folder in SHIPPED if (folder / TAUGHT).is_file()], ids=lambda f: f.name)
+@pytest.mark.parametrize(
+    "folder", [folder for folder in (*SHIPPED, *FAST) if (folder / TAUGHT).is_file()], ids=lambda f: f.name
+)
 def test_no_tested_text_was_taught(folder: Path) -> None:
     """`tested.u64` holds the hashes of every text of the test files that the model cards report on."""
     taught = read_taught(folder)
@@ -158,7 +160,7 @@ def test_no_tested_text_was_taught(folder: Path) -> None:
 
 
 def test_shipped_encoder_says_what_it_was_taught() -> None:
-    encoders = [folder for folder in SHIPPED if read_manifest(folder).kind == "encoder"]
+    encoders = [folder for folder in (*SHIPPED, *FAST) if read_manifest(folder).kind == "encoder"]
     assert encoders
     assert [folder.name for folder in encoders if not (folder / TAUGHT).is_file()] == []
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import random
+import subprocess
+import sys
+import textwrap
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -255,3 +258,22 @@ def test_passes_of_one_length_hold_every_window_once(lengths: list[int]) -> None
     assert all(len({lengths[index] for index in part}) == 1 for part in found)
     assert all(len(part) == 1 or sum(lengths[index] for index in part) <= 512 for part in found)
     assert all(len(part).bit_count() == 1 for part in found)
+
+
+def test_signals_are_survived_when_models_come_and_go(folder: Path) -> None:
+    """OpenVINO lays an alternate signal stack under a thread, and would take it away with its last model."""
+    code = """
+        import faulthandler, gc, os, signal, sys, threading
+        from pathlib import Path
+        faulthandler.enable()
+        signal.signal(signal.SIGUSR1, lambda *_: None)
+        from monitor.understand.bundle import load_bundle
+        held = [load_bundle(Path(sys.argv[1]), device="cpu", runtime="openvino", threads=1) for _ in range(3)]
+        print(held[0].probabilities(["bank loss"])[0].shape)
+        thread = threading.Thread(target=lambda: (held.clear(), gc.collect()))
+        thread.start()
+        thread.join()
+        for _ in range(50):
+            os.kill(os.getpid(), signal.SIGUSR1)
+    """
+    subprocess.run([sys.executable, "-c", textwrap.dedent(code), str(folder)], check=True)

@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 from monitor.understand.encoders import sha256
 from monitor.understand.manifest import MANIFEST, Manifest
+from monitor.understand.runtimes.openvino import core
 
 log = logging.getLogger(__name__)
 VERSION = 1
@@ -174,8 +175,5 @@ def _key(folder: Path) -> str:
 
 def machine() -> str:
     """The processor as far as kernels are chosen by it."""
-    import openvino
-
-    core = openvino.Core()
-    able = sorted(core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
-    return f"{core.get_property('CPU', 'FULL_DEVICE_NAME')}: {', '.join(able)}"
+    able = sorted(core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
+    return f"{core().get_property('CPU', 'FULL_DEVICE_NAME')}: {', '.join(able)}"

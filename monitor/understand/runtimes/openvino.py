@@ -12,6 +12,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,18 @@ TOKENS = 512
 """Tokens of a pass at most, unless one window has more: more is not faster, and shares the work less evenly."""
 
 
+@lru_cache(maxsize=1)
+def core() -> Any:
+    """OpenVINO's own state, one for the whole process and never given up.
+
+    It lays an alternate stack for signals under the thread that makes it, and takes its memory back when it goes, maybe
+    by another thread: the next signal would then end the process.
+    """
+    import openvino
+
+    return openvino.Core()
+
+
 class OpenVinoBackend:
     """A converted graph (`conversion.py`): token ids (windows, length) to pooled states (windows, hidden).
 
@@ -33,13 +46,10 @@ class OpenVinoBackend:
     """
 
     def __init__(self, graph: Any, *, threads: int) -> None:
-        import openvino
-
         count = threads or cores()
-        core = openvino.Core()
-        model = core.read_model(graph) if isinstance(graph, Path) else graph
+        model = core().read_model(graph) if isinstance(graph, Path) else graph
         self.hidden = int(model.output(0).get_partial_shape()[1].get_length())
-        self._compiled = core.compile_model(
+        self._compiled = core().compile_model(
             model,
             "CPU",
             {
