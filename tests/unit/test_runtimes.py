@@ -260,6 +260,13 @@ def test_passes_of_one_length_hold_every_window_once(lengths: list[int]) -> None
     assert all(len(part).bit_count() == 1 for part in found)
 
 
+def test_first_use_of_openvino_is_by_one_thread(folder: Path) -> None:
+    """Two that use it first at the same time may wait for each other for good, seen in one start of twelve."""
+    network, _ = read_network(folder, read_manifest(folder))
+    made = OpenVinoBackend(converted(network), threads=8)
+    assert made._own.request is not None  # by this thread, which computes nothing else
+
+
 def test_signals_are_survived_when_models_come_and_go(folder: Path) -> None:
     """OpenVINO lays an alternate signal stack under a thread, and would take it away with its last model."""
     code = """

@@ -123,5 +123,5 @@ def test_wrong_setting_of_a_recipe_is_named(settings: dict[str, str], said: str)
 
 
 def test_unknown_recipe_lists_those_that_ship() -> None:
-    with pytest.raises(InputError, match="one of both, en, en-first, fpb, sentfin, zh, zh-first"):
+    with pytest.raises(InputError, match="one of both, en, en-fast, en-first, fpb, sentfin, zh, zh-first"):
         read_recipe("fr")

@@ -25,6 +25,9 @@ TOKENS = 512
 """Tokens of a pass at most, unless one window has more: more is not faster, and shares the work less evenly."""
 
 
+_FIRST = threading.Lock()
+
+
 @lru_cache(maxsize=1)
 def core() -> Any:
     """OpenVINO's own state, one for the whole process and never given up.
@@ -62,6 +65,10 @@ class OpenVinoBackend:
             },
         )
         self._own = threading.local()
+        with _FIRST:
+            # What OpenVINO's Python part makes at the first use of each of its functions it makes under a lock of its
+            # own, which one thread waits for while it holds Python's, and the other the other way round: for good.
+            self._forward(np.zeros((1, 2), np.int64))
         self._workers = ThreadPoolExecutor(count, thread_name_prefix="engine")
 
     def pooled(self, windows: Sequence[tuple[int, ...]]) -> NDArray[np.float32]:
