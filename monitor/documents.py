@@ -113,6 +113,15 @@ class Sentiment:
         """Positive less negative probability, in [-1, 1]."""
         return self.positive - self.negative
 
+    def as_dict(self) -> dict[str, Any]:
+        """The label and the three probabilities."""
+        return {
+            "label": self.label,
+            "negative": self.negative,
+            "neutral": self.neutral,
+            "positive": self.positive,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class TopicScore:

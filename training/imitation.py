@@ -23,11 +23,11 @@ from monitor.errors import InputError
 from monitor.understand.encoders import load_encoder, load_tokenizer
 from monitor.understand.normalise import normalise
 from training import processes
-from training.arguments import arguments
 from training.narrowing import narrow
 from training.order import Order
 from training.placing import placed
 from training.recipe import Recipe
+from training.selfteaching import trainer
 
 log = logging.getLogger(__name__)
 MAP = "map.safetensors"
@@ -46,7 +46,7 @@ def imitate(recipe: Recipe, large: Path, texts: Sequence[str], workplace: Path) 
     """
     from transformers.trainer_utils import set_seed
 
-    from training.checkpoints import Complete, last_complete
+    from training.checkpoints import last_complete
 
     plan, out = recipe.student, workplace / "student"
     if (out / MAP).is_file():
@@ -72,8 +72,21 @@ def imitate(recipe: Recipe, large: Path, texts: Sequence[str], workplace: Path) 
     log.info("%s: the student imitates on %d texts, %d steps", recipe.name, len(rows), steps)
     with processes.in_turn():
         last = last_complete(checkpoints)
-    trainer = _trainer(recipe, model, rows, order, checkpoints, workplace, steps, [_epochs(order), Complete()])
-    trainer.train(resume_from_checkpoint=str(last) if last else None)
+    run = trainer(
+        recipe,
+        model,
+        rows,
+        _Padded(int(model.small.config.pad_token_id or 0)),  # type: ignore[union-attr, arg-type]
+        order,
+        checkpoints,
+        workplace / "tensorboard" / "imitation",
+        num_train_epochs=plan.epochs,
+        per_device_train_batch_size=plan.batch,
+        learning_rate=plan.rate,
+        lr_scheduler_type="cosine",
+        save_steps=max(1, steps // 10),
+    )
+    run.train(resume_from_checkpoint=str(last) if last else None)
     with processes.in_turn():
         if not (out / MAP).is_file():
             with placed(out) as part:
@@ -166,43 +179,6 @@ class Imitation(nn.Module):
         return {"loss": torch.stack(losses).mean()}
 
 
-def _trainer(
-    recipe: Recipe,
-    model: nn.Module,
-    rows: Plain,
-    order: Order,
-    checkpoints: Path,
-    workplace: Path,
-    steps: int,
-    callbacks: list[Any],
-) -> Any:
-    from transformers import Trainer
-
-    class OrderedTrainer(Trainer):
-        def _get_train_sampler(self, *_given: Any) -> Order:
-            return order
-
-    plan = recipe.student
-    every = max(1, steps // 10)
-    told = arguments(
-        recipe.schedule,
-        workplace / "tensorboard" / "imitation",
-        output_dir=str(checkpoints),
-        num_train_epochs=plan.epochs,
-        per_device_train_batch_size=plan.batch,
-        learning_rate=plan.rate,
-        lr_scheduler_type="cosine",
-        save_strategy="steps",
-        save_steps=every,
-        # Not one: Trainer deletes the old before the new is marked as whole.
-        save_total_limit=2,
-        eval_strategy="no",
-        logging_steps=min(50, every),
-    )
-    pad = int(model.small.config.pad_token_id or 0)  # type: ignore[union-attr, arg-type]
-    return OrderedTrainer(model=model, args=told, data_collator=_Padded(pad), train_dataset=rows, callbacks=callbacks)
-
-
 class _Padded:
     def __init__(self, pad: int) -> None:
         self._pad = pad
@@ -212,13 +188,3 @@ class _Padded:
         ids = nn.utils.rnn.pad_sequence(found, batch_first=True, padding_value=self._pad)
         sizes = torch.tensor([len(row) for row in found])
         return {"input_ids": ids, "attention_mask": (torch.arange(ids.shape[1]) < sizes[:, None]).long()}
-
-
-def _epochs(order: Order) -> Any:
-    from transformers import TrainerCallback
-
-    class Epochs(TrainerCallback):
-        def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002
-            order.epoch = int(state.epoch or 0)
-
-    return Epochs()

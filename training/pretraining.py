@@ -11,7 +11,7 @@ import logging
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -20,10 +20,10 @@ from torch.nn import functional
 from monitor.errors import InputError
 from monitor.understand.encoders import load_encoder, load_tokenizer
 from training import processes
-from training.arguments import arguments
 from training.masking import IGNORED, Masked, Padded, mask_of
 from training.order import Order
 from training.recipe import Recipe
+from training.selfteaching import trainer
 from training.tuning import check
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def pretrain(recipe: Recipe, folder: Path, texts: Sequence[str], workplace: Path
     """
     from transformers.trainer_utils import set_seed
 
-    from training.checkpoints import Complete, last_complete
+    from training.checkpoints import last_complete
 
     plan, schedule, out = recipe.pretrain, recipe.schedule, workplace / "pretrained"
     done = out / "complete"
@@ -65,70 +65,26 @@ def pretrain(recipe: Recipe, folder: Path, texts: Sequence[str], workplace: Path
     log.info("%s: pre-training on %d texts, %d steps", recipe.name, len(rows), steps)
     with processes.in_turn():
         last = last_complete(checkpoints)
-    trainer = _trainer(recipe, model, rows, order, checkpoints, workplace, steps, [_Epochs.of(rows, order), Complete()])
-    trainer.train(resume_from_checkpoint=str(last) if last else None)
+    run = trainer(
+        recipe,
+        model,
+        rows,
+        Padded(model.pad),
+        order,
+        checkpoints,
+        workplace / "tensorboard" / "pretraining",
+        num_train_epochs=plan.epochs,
+        per_device_train_batch_size=plan.batch,
+        learning_rate=plan.rate,
+        save_steps=max(1, min(steps, plan.save_every or steps // 10)),
+    )
+    run.train(resume_from_checkpoint=str(last) if last else None)
     with processes.in_turn():
         if not done.is_file():
             _write(encoder, tokenizer, folder, out)
             done.touch()
     shutil.rmtree(checkpoints, ignore_errors=True)
     return out
-
-
-def _trainer(
-    recipe: Recipe,
-    model: nn.Module,
-    rows: Masked,
-    order: Order,
-    checkpoints: Path,
-    workplace: Path,
-    steps: int,
-    callbacks: list[Any],
-) -> Any:
-    from transformers import Trainer
-
-    class OrderedTrainer(Trainer):
-        def _get_train_sampler(self, *_given: Any) -> Order:
-            return order
-
-    return OrderedTrainer(
-        model=model,
-        args=_arguments(recipe, checkpoints, workplace, steps),
-        data_collator=Padded(int(model.pad)),  # type: ignore[arg-type]
-        train_dataset=rows,
-        callbacks=callbacks,
-    )
-
-
-def _arguments(recipe: Recipe, checkpoints: Path, workplace: Path, steps: int) -> Any:
-    plan = recipe.pretrain
-    every = max(1, min(steps, plan.save_every or steps // 10))
-    return arguments(
-        recipe.schedule,
-        workplace / "tensorboard" / "pretraining",
-        output_dir=str(checkpoints),
-        num_train_epochs=plan.epochs,
-        per_device_train_batch_size=plan.batch,
-        learning_rate=plan.rate,
-        save_strategy="steps",
-        save_steps=every,
-        # Not one: Trainer deletes the old before the new is marked as whole.
-        save_total_limit=2,
-        eval_strategy="no",
-        logging_steps=min(50, every),
-    )
-
-
-class _Epochs:
-    @staticmethod
-    def of(rows: Masked, order: Order) -> Any:
-        from transformers import TrainerCallback
-
-        class Epochs(TrainerCallback):
-            def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002
-                rows.epoch = order.epoch = int(state.epoch or 0)
-
-        return Epochs()
 
 
 class Guesser(nn.Module):

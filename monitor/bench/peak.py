@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
 from monitor.cores import cores
 
@@ -22,10 +23,8 @@ def peaks(threads: int = 0) -> dict[str, float]:
     import torch
 
     torch.set_num_threads(1)
-    left, right = torch.randn(ROWS, INNER), torch.randn(COLUMNS, INNER)
-    found = {}
-    for name, make in (("float32", _float(left, right)), ("bfloat16", _float(left.bfloat16(), right.bfloat16()))):
-        found[name] = _rate(make, threads or cores())
+    kinds = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+    found = {name: _rate(_linear(kind), threads or cores()) for name, kind in kinds.items()}
     small = torch.randint(-127, 127, (ROWS, INNER), dtype=torch.int8)
     other = torch.randint(-127, 127, (INNER, COLUMNS), dtype=torch.int8)
     found["int8"] = _rate(lambda: torch._int_mm(small, other), threads or cores())
@@ -51,20 +50,16 @@ def gpu_peak() -> float | None:
     return best / 1e12
 
 
-def _float(left: object, right: object) -> Callable[[], object]:
+def _linear(kind: Any) -> Callable[[], object]:
+    """The product as the engine computes it: by oneDNN with weights laid out ahead, where that is to be had."""
     import torch
 
-    try:
-        packed = torch.ops.mkldnn._reorder_linear_weight(right, ROWS)
+    from monitor.understand.runtimes.onednn import pack
 
-        def product() -> object:
-            return torch.ops.mkldnn._linear_pointwise(left, packed, None, "none", [], "")
-
-        with torch.inference_mode():
-            product()
-    except (AttributeError, RuntimeError, NotImplementedError):
-        return lambda: torch.nn.functional.linear(left, right)  # type: ignore[arg-type]
-    return product
+    network = torch.nn.Sequential(torch.nn.Linear(INNER, COLUMNS)).to(kind)
+    pack(network, ROWS)
+    values = torch.randn(ROWS, INNER, dtype=kind)
+    return lambda: network(values)
 
 
 def _rate(product: Callable[[], object], threads: int) -> float:

@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Any, BinaryIO
 import click
 
 from monitor.champions import lineup_without_record
-from monitor.documents import Document, Sentiment, Understanding
+from monitor.documents import Document, Understanding
 from monitor.errors import ArchiveError, InputError
 from monitor.progress import progress
 from monitor.settings import load
@@ -118,22 +118,13 @@ def _parsed(line: bytes, number: int) -> tuple[dict[str, Any], Document | None]:
 def _found(understanding: Understanding) -> dict[str, Any]:
     found: dict[str, Any] = {
         "lang": understanding.lang,
-        "sentiment": understanding.sentiment and _told(understanding.sentiment),
+        "sentiment": understanding.sentiment and understanding.sentiment.as_dict(),
         "topics": [{"id": topic.id, "probability": topic.probability} for topic in understanding.topics],
         "companies": list(understanding.companies),
         "model": understanding.model,
     }
     if understanding.toward:
-        found["companies_sentiment"] = {symbol: _told(sentiment) for symbol, sentiment in understanding.toward}
+        found["companies_sentiment"] = {symbol: sentiment.as_dict() for symbol, sentiment in understanding.toward}
     if understanding.cut:
         found["cut"] = True
     return found
-
-
-def _told(sentiment: Sentiment) -> dict[str, Any]:
-    return {
-        "label": sentiment.label,
-        "negative": sentiment.negative,
-        "neutral": sentiment.neutral,
-        "positive": sentiment.positive,
-    }

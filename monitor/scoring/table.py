@@ -84,19 +84,10 @@ def _row(document: Document, one: Understanding, *, with_text: bool) -> dict[str
         "published_at": document.published_at,
         **text,
         "lang": one.lang,
-        "sentiment": one.sentiment and _sentiment(one.sentiment),
+        "sentiment": one.sentiment and one.sentiment.as_dict(),
         "topics": [{"id": topic.id, "probability": topic.probability} for topic in one.topics],
         "companies": list(one.companies),
-        "companies_sentiment": [{"company": symbol} | _sentiment(toward) for symbol, toward in one.toward],
+        "companies_sentiment": [{"company": symbol} | toward.as_dict() for symbol, toward in one.toward],
         "model": one.model,
         "cut": one.cut,
-    }
-
-
-def _sentiment(found: Any) -> dict[str, Any]:
-    return {
-        "label": found.label,
-        "negative": found.negative,
-        "neutral": found.neutral,
-        "positive": found.positive,
     }

@@ -13,7 +13,6 @@ import torch
 from monitor.errors import InputError
 from monitor.understand.encoders import load_encoder, load_tokenizer
 from monitor.understand.manifest import read_manifest
-from tests.integration.test_training import write_labels
 from tests.integration.test_tuning_methods import assert_learned, taught
 from tests.unit.models import make_encoder
 from training.averaging import averaged, check_averaged
@@ -21,15 +20,6 @@ from training.data.taught import read_taught
 from training.recipe import read_recipe
 
 FULL: dict[str, Any] = {"tuning__method": "full", "schedule__rate": 2e-3}
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("labels")
-    write_labels(folder / "train.jsonl", count=320, seed=1)
-    write_labels(folder / "test.jsonl", count=100, seed=2)
-    make_encoder(folder / "encoder")
-    return folder
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,6 @@ from monitor.errors import InputError
 from monitor.understand.bundle import Bundle, load_bundle
 from monitor.understand.encoders import load_encoder, load_tokenizer
 from monitor.understand.topics import load_taxonomy
-from tests.integration.test_training import write_labels
 from tests.integration.test_tuning_methods import assert_learned, taught
 from tests.unit.models import make_bundle, make_encoder
 from training.imitation import MAP, Imitation, imitate, taken_along
@@ -29,15 +28,6 @@ from training.recipe import Student, read_recipe
 from training.run import run
 
 SMALL = Student(bundle="b", layers=1, width=16, neurons=24)
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("labels")
-    write_labels(folder / "train.jsonl", count=320, seed=1)
-    write_labels(folder / "test.jsonl", count=100, seed=2)
-    make_encoder(folder / "encoder")
-    return folder
 
 
 @pytest.fixture(scope="module")

@@ -14,21 +14,10 @@ from monitor.errors import InputError
 from monitor.understand.bundle import load_bundle
 from monitor.understand.encoders import digests
 from monitor.understand.topics import load_taxonomy
-from tests.integration.test_training import write_labels
 from tests.integration.test_tuning_methods import assert_learned, taught
-from tests.unit.models import make_encoder
 from training.masking import IGNORED, Masked, mask_of
 from training.recipe import read_recipe
 from training.run import run
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("labels")
-    write_labels(folder / "train.jsonl", count=320, seed=1)
-    write_labels(folder / "test.jsonl", count=100, seed=2)
-    make_encoder(folder / "encoder")
-    return folder
 
 
 def test_pretrained_encoder_is_stored_as_the_difference_upon_the_public_one(data: Path, tmp_path: Path) -> None:

@@ -15,8 +15,7 @@ from monitor.understand.encoders import load_encoder
 from monitor.understand.network import Network
 from monitor.understand.stored import build
 from monitor.understand.topics import load_taxonomy
-from tests.integration.test_training import write_labels, write_recipe
-from tests.unit.models import make_encoder
+from tests.integration.test_training import write_recipe
 from training.bases import Base
 from training.recipe import Tuning, read_recipe
 from training.run import run
@@ -25,15 +24,6 @@ from training.tuning import tuned
 
 MAJORITY = 0.45
 """Over what always answering the likeliest of three labels, or the likeliest of two topics, would reach by luck."""
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("labels")
-    write_labels(folder / "train.jsonl", count=320, seed=1)
-    write_labels(folder / "test.jsonl", count=100, seed=2)
-    make_encoder(folder / "encoder")
-    return folder
 
 
 def taught(data: Path, out: Path, **settings: object) -> Bundle:

@@ -26,6 +26,7 @@ from monitor.understand.runtimes.encoder import Backend
 from monitor.understand.runtimes.openvino import OpenVinoBackend, passes
 from monitor.understand.runtimes.pytorch import TorchBackend, padding, read_network
 from tests.unit.models import make_bundle, make_encoder, make_prompted_bundle
+from tests.unit.side_by_side import in_threads
 
 KINDS = ("torch", "openvino", "packed")
 MOST = 32  # tokens of a window of the small bundles
@@ -95,11 +96,7 @@ def test_eight_threads_never_mix_up_windows(each: Backend) -> None:
             rows = each.pooled([windows[index] for index in some])
             wrong.extend(index for index, row in zip(some, rows, strict=True) if row.tobytes() != wanted[index])
 
-    threads = [threading.Thread(target=ask, args=(number,)) for number in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    in_threads(8, ask)
     assert not wrong
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from monitor.understand.lineup import standing
 from monitor.understand.runtimes import Logits, Runtime
 from monitor.understand.runtimes.cached import CachedRuntime
 from tests.unit.models import make_bundle, make_encoder
+from tests.unit.side_by_side import in_threads
 
 
 class Counting:
@@ -101,11 +101,7 @@ def test_eight_threads_never_mix_up_texts(tiny: Bundle) -> None:
             found = cache.logits(batch).sentiment
             wrong.extend(t for t, row in zip(batch, found, strict=True) if row.tobytes() != wanted[t])
 
-    threads = [threading.Thread(target=ask, args=(number,)) for number in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    in_threads(8, ask)
     assert not wrong
     assert cache.asked == 8 * 15 * 12 and 0 < cache.found < cache.asked
 

@@ -21,6 +21,8 @@ def classifier(folder: Path, told: dict[str, Any]) -> Any:
     from transformers import AutoConfig, AutoModel, PreTrainedModel
     from transformers.modeling_outputs import SequenceClassifierOutput
 
+    from monitor.understand.network import pool
+
     heads = load_file(folder / "heads.safetensors")
 
     class Classifier(PreTrainedModel):
@@ -35,10 +37,7 @@ def classifier(folder: Path, told: dict[str, Any]) -> Any:
 
         def forward(self, input_ids: Any, attention_mask: Any, **_: Any) -> SequenceClassifierOutput:
             states = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
-            if told["pooling"] == "first":
-                return SequenceClassifierOutput(logits=self.head(states[:, 0]))
-            weight = attention_mask.unsqueeze(-1).to(states.dtype)
-            pooled = (states * weight).sum(1) / weight.sum(1).clamp(min=1)
+            pooled = pool(states, attention_mask, told["pooling"])
             return SequenceClassifierOutput(logits=self.head(pooled) / told["temperature"])
 
     config = AutoConfig.from_pretrained(folder, local_files_only=True)

@@ -57,6 +57,6 @@ def _works() -> bool:
         with torch.inference_mode():
             found = PackedLinear(linear, 32)(values)
             expected = functional.linear(values, linear.weight, linear.bias)
-    except (AttributeError, RuntimeError, NotImplementedError):
+    except (AttributeError, RuntimeError):  # this PyTorch has no such operators, or not for this processor
         return False
     return torch.allclose(found, expected, atol=1e-4)
