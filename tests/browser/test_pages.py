@@ -107,7 +107,8 @@ def test_zoom_of_a_curve_survives_news(page: Page, serve: Serve, record: Databas
     page.wait_for_timeout(400)
     zoomed = page.evaluate(ranged)
     before = page.locator("#overview-strip .figure-value").first.inner_text()
-    feed.write(record, [feed.document("fresh", now, "Granite bridge tolls doubled")])
+    # Many: one that comes while one of yesterday's leaves would not move the count.
+    feed.write(record, [feed.document(f"fresh-{i}", now, f"Granite bridge tolls doubled, {i}") for i in range(20)])
     expect(page.locator("#overview-strip .figure-value").first).not_to_have_text(before)
     page.wait_for_timeout(700)
     assert page.evaluate(ranged) == zoomed

@@ -180,7 +180,7 @@ def test_texts_longer_than_the_encoder_are_refused_at_once(data: Path, tmp_path:
 def test_every_run_reports_to_weights_and_biases_where_there_is_an_account(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from training import finetune, pretraining
+    from training.arguments import arguments
 
     (tmp_path / "wandb").mkdir()
     (tmp_path / "wandb" / "__init__.py").touch()
@@ -189,9 +189,5 @@ def test_every_run_reports_to_weights_and_biases_where_there_is_an_account(
     monkeypatch.delenv("WANDB_MODE", raising=False)
     assert reporters() == ["tensorboard"]
     monkeypatch.setenv("WANDB_MODE", "offline")
-    settings = recipe(data)
-    for arguments in (
-        finetune._arguments(settings.schedule, tmp_path / "a", tmp_path, 4),
-        pretraining._arguments(settings, tmp_path / "b", tmp_path, 4),
-    ):
-        assert arguments.report_to == ["tensorboard", "wandb"]
+    told = arguments(recipe(data).schedule, tmp_path / "record", output_dir=str(tmp_path / "run"))
+    assert told.report_to == ["tensorboard", "wandb"]
