@@ -20,11 +20,12 @@ from numpy.typing import NDArray
 from monitor.understand.bundle import load_bundle
 from monitor.understand.manifest import read_manifest
 from monitor.understand.network import Network
-from monitor.understand.runtimes.accelerated import AcceleratedBackend, Device, packed_rounds
+from monitor.understand.runtimes.accelerated import AcceleratedBackend, Device
 from monitor.understand.runtimes.conversion import converted, in_eight_bits
 from monitor.understand.runtimes.encoder import Backend
-from monitor.understand.runtimes.openvino import OpenVinoBackend, passes
+from monitor.understand.runtimes.openvino import OpenVinoBackend
 from monitor.understand.runtimes.pytorch import TorchBackend, padding, read_network
+from monitor.understand.runtimes.rounds import SHORT, alike, packed
 from tests.unit.models import make_bundle, make_encoder, make_prompted_bundle
 from tests.unit.side_by_side import in_threads
 
@@ -241,16 +242,23 @@ def test_eight_bits_keep_a_matrix_to_half_a_step() -> None:
     assert (np.abs(codes * scales - weight) <= scales / 2 + 1e-7).all()
 
 
-@given(st.lists(st.integers(1, 100), max_size=80), st.integers(100, 700))
-def test_packed_passes_hold_every_window_once_and_never_too_much(lengths: list[int], tokens: int) -> None:
-    rounds = list(packed_rounds(lengths, tokens))
-    assert sorted(index for part in rounds for index in part) == list(range(len(lengths)))
-    assert all(sum(lengths[index] for index in part) <= tokens for part in rounds)
+@given(st.lists(st.integers(1, 100), max_size=80), st.integers(40, 700))
+def test_packed_passes_hold_every_window_once_and_are_filled_up(lengths: list[int], tokens: int) -> None:
+    found = list(packed(lengths, tokens))
+    assert sorted(index for part in found for index in part) == list(range(len(lengths)))
+    left = sorted(lengths)
+    for part in found:
+        room = tokens - sum(lengths[index] for index in part)
+        for index in part:
+            left.remove(lengths[index])
+        assert room >= 0 or len(part) == 1
+        # What came later did not fit.
+        assert not left or left[0] > room or len(part) == max(1, tokens // SHORT)
 
 
 @given(st.lists(st.integers(1, 600), max_size=80))
 def test_passes_of_one_length_hold_every_window_once(lengths: list[int]) -> None:
-    found = list(passes(lengths))
+    found = list(alike(lengths, 512))
     assert sorted(index for part in found for index in part) == list(range(len(lengths)))
     assert all(len({lengths[index] for index in part}) == 1 for part in found)
     assert all(len(part) == 1 or sum(lengths[index] for index in part) <= 512 for part in found)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from copy import deepcopy
 from dataclasses import dataclass
@@ -25,14 +25,13 @@ from torch import Tensor
 
 from monitor.understand.network import Network
 from monitor.understand.runtimes.packed import PackedEncoder
+from monitor.understand.runtimes.rounds import SHORT, packed
 
 log = logging.getLogger(__name__)
 TOKENS = 16_384
 """Tokens of a pass where the settings name no number: enough to keep the largest GPU busy."""
 OLDEST = (8, 0)
 """The compute capability from which PyTorch has attention over windows of any length (Ampere)."""
-SHORT = 8
-"""A pass has room for as many windows as if each had so many tokens."""
 
 
 class AcceleratedBackend:
@@ -51,11 +50,11 @@ class AcceleratedBackend:
         for name in devices:
             if name.startswith("cuda") and torch.cuda.get_device_capability(name) < OLDEST:
                 raise ValueError(f"{torch.cuda.get_device_name(name)} has no attention over packed windows")
-        packed = PackedEncoder(network).eval().requires_grad_(False)
-        self.hidden = packed.hidden
+        encoder = PackedEncoder(network).eval().requires_grad_(False)
+        self.hidden = encoder.hidden
         self._longest = max_tokens
         self._tokens = max(tokens or TOKENS, max_tokens)
-        self._devices = [Device(packed, torch.device(name), max_tokens) for name in devices]
+        self._devices = [Device(encoder, torch.device(name), max_tokens) for name in devices]
         self._workers = ThreadPoolExecutor(len(devices), thread_name_prefix="engine")
         self._one_at_a_time = threading.Lock()
 
@@ -74,7 +73,7 @@ class AcceleratedBackend:
 
     def _run(self, windows: Sequence[tuple[int, ...]], found: NDArray[np.float32]) -> None:
         """Compute all windows into their rows of `found`."""
-        rounds = packed_rounds([len(window) for window in windows], self._tokens)
+        rounds = packed([len(window) for window in windows], self._tokens)
         taking = threading.Lock()
 
         def work(device: Device) -> None:
@@ -214,21 +213,3 @@ def fill(
     ids[:used] = np.concatenate([np.array(window) for window in windows])
     positions[:used] = np.arange(used) - np.repeat(ends - lengths, lengths)
     ids[used:], positions[used:] = 0, 0
-
-
-def packed_rounds(lengths: Sequence[int], tokens: int) -> Iterator[list[int]]:
-    """Which windows share a pass of so many tokens: in order of length, as many as fit.
-
-    >>> list(packed_rounds([9, 8, 17], 32))
-    [[2, 0], [1]]
-    """
-    room, most = tokens, max(1, tokens // SHORT)
-    part: list[int] = []
-    for index in sorted(range(len(lengths)), key=lambda index: -lengths[index]):
-        if lengths[index] > room or len(part) == most:
-            yield part
-            part, room = [], tokens
-        part.append(index)
-        room -= lengths[index]
-    if part:
-        yield part

@@ -30,7 +30,7 @@ from monitor.understand.manifest import MANIFEST, Manifest
 from monitor.understand.runtimes.openvino import core
 
 log = logging.getLogger(__name__)
-VERSION = 1
+VERSION = 2
 """Counts up whenever `conversion.py` makes other graphs of the same network."""
 MEAN, MOST = 0.01, 0.2
 """How much a calibrated probability may differ from float32's on the texts of the check: on average, and at most."""

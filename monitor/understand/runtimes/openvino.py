@@ -1,8 +1,9 @@
 """OpenVINO on the CPU: weights in 8 bits, activations quantised on the fly, token by token.
 
-Batch invariance. A pass holds windows of exactly one length, so nothing is padded and no window sees another. Each
-token's activations are scaled by their own largest value, and products of 8-bit integers add up exactly in whatever
-order a kernel takes them; so how many windows share a pass changes no bit, and no pass is filled up.
+Batch invariance. A pass holds windows laid end to end; for attention each has a row of its own, which is filled up to
+a multiple of 16 slots with tokens that it does not see. Each token's activations are scaled by their own largest
+value, and products of 8-bit integers add up exactly in whatever order a kernel takes them; so what shares a pass
+changes no bit. A network that is not laid out as BERT gets windows of exactly one length in a pass, nothing padded.
 
 Each pass runs on one thread (a stream), and as many run at a time as there are threads.
 """
@@ -10,7 +11,7 @@ Each pass runs on one thread (a stream), and as many run at a time as there are 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
@@ -20,10 +21,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.cores import cores
+from monitor.understand.runtimes.rounds import alike, packed
 
 TOKENS = 512
 """Tokens of a pass at most, unless one window has more: more is not faster, and shares the work less evenly."""
-
+_STEP, _SLOTS = 64, 16
 
 _FIRST = threading.Lock()
 
@@ -52,6 +54,8 @@ class OpenVinoBackend:
         count = threads or cores()
         model = core().read_model(graph) if isinstance(graph, Path) else graph
         self.hidden = int(model.output(0).get_partial_shape()[1].get_length())
+        self._threads = count
+        self._packed = len(model.inputs) > 1
         self._compiled = core().compile_model(
             model,
             "CPU",
@@ -68,41 +72,58 @@ class OpenVinoBackend:
         with _FIRST:
             # What OpenVINO's Python part makes at the first use of each of its functions it makes under a lock of its
             # own, which one thread waits for while it holds Python's, and the other the other way round: for good.
-            self._forward(np.zeros((1, 2), np.int64))
+            self._forward([(0, 0)])
         self._workers = ThreadPoolExecutor(count, thread_name_prefix="engine")
 
     def pooled(self, windows: Sequence[tuple[int, ...]]) -> NDArray[np.float32]:
         """Pooled states (windows, hidden) of framed token ids."""
-        pooled = np.empty((len(windows), self.hidden), np.float32)
-        parts = list(passes([len(window) for window in windows]))
-        batches = (np.array([windows[index] for index in part], np.int64) for part in parts)
-        for part, states in zip(parts, self._workers.map(self._forward, batches), strict=True):
-            pooled[part] = states
-        return pooled
+        found = np.empty((len(windows), self.hidden), np.float32)
+        lengths = [len(window) for window in windows]
+        if self._packed:
+            parts = list(packed(lengths, _tokens(sum(lengths), self._threads)))
+        else:
+            parts = list(alike(lengths, TOKENS))
+        chosen = ([windows[index] for index in part] for part in parts)
+        for part, states in zip(parts, self._workers.map(self._forward, chosen), strict=True):
+            found[part] = states
+        return found
 
-    def _forward(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:
+    def _forward(self, windows: Sequence[tuple[int, ...]]) -> NDArray[np.float32]:
         request = getattr(self._own, "request", None)
         if request is None:
             request = self._own.request = self._compiled.create_infer_request()
-        states: NDArray[np.float32] = request.infer([ids])[0].copy()
+        if self._packed:
+            count = sum(map(len, windows))
+            step = _STEP if count > _STEP else _SLOTS
+            inputs = laid(windows, -(-count // step) * step)
+        else:
+            inputs = [np.array(windows, np.int64)]
+        states: NDArray[np.float32] = request.infer(inputs)[0].copy()
         return states
 
 
-def passes(lengths: Sequence[int]) -> Iterator[list[int]]:
-    """Which windows share a pass: those of one length, the longest first so that no thread is left with one at the end.
+def _tokens(count: int, threads: int) -> int:
+    """Tokens of each pass, of so many in all: a share for each thread, as even as may be, or TOKENS if that is less."""
+    passes = -(-count // (TOKENS * threads)) * threads
+    return min(TOKENS, -(-count // (max(1, passes) * _STEP)) * _STEP)
 
-    A pass has 1, 2, 4, 8 … windows: OpenVINO makes kernels for every shape it meets and keeps them, so the fewer shapes
-    there are, the sooner all are made and the less memory they take.
 
-    >>> list(passes([3, 5, 3, 3]))
-    [[1], [0, 2], [3]]
+def laid(windows: Sequence[tuple[int, ...]], tokens: int) -> list[NDArray[Any]]:
+    """The inputs of a pass over windows laid end to end, filled up with tokens that belong to none.
+
+    Returns:
+        ids, positions: int64 (tokens,); where each token stands in its window, from 0.
+        slots: int64 (windows, length), the token in each slot of each window's row; any in those that are left.
+        real: float32 (windows, length), 1 for the slots of its tokens, 0 for those that are left.
+        places: int64 (tokens,), the slot of each token, counted through all rows; any for those that belong to none.
     """
-    alike: dict[int, list[int]] = {}
-    for index, length in enumerate(lengths):
-        alike.setdefault(length, []).append(index)
-    for length, members in sorted(alike.items(), reverse=True):
-        most = max(1, TOKENS // length)
-        while members:
-            rows = 1 << (min(len(members), most).bit_length() - 1)
-            yield members[:rows]
-            members = members[rows:]
+    lengths = np.fromiter(map(len, windows), np.int64, len(windows))
+    ends = np.cumsum(lengths)
+    begins, used = ends - lengths, int(ends[-1])
+    ids, positions, places = (np.zeros(tokens, np.int64) for _ in range(3))
+    ids[:used] = np.concatenate([np.array(window) for window in windows])
+    positions[:used] = np.arange(used) - np.repeat(begins, lengths)
+    slot = np.arange(-(-int(lengths.max()) // _SLOTS) * _SLOTS)
+    real = slot < lengths[:, None]
+    places[:used] = np.flatnonzero(real)
+    return [ids, positions, np.where(real, begins[:, None] + slot, 0), real.astype(np.float32), places]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -13,6 +15,9 @@ from monitor.understand.network import Network
 
 KINDS = ("bert", "roberta", "xlm-roberta", "camembert")
 """Model types whose layers are laid out as BERT's."""
+
+Attend = Callable[[Tensor, int], Tensor]
+"""Query, key and value side by side, (…, tokens, 3 · hidden), and the number of heads, to (…, tokens, hidden)."""
 
 
 class PackedLayer(nn.Module):
@@ -31,12 +36,9 @@ class PackedLayer(nn.Module):
         self.wide, self.narrow, self.second_norm = layer.intermediate.dense, layer.output.dense, layer.output.LayerNorm
         self.activation = layer.intermediate.intermediate_act_fn
 
-    def forward(self, states: Tensor, bounds: Tensor, longest: int) -> Tensor:
-        """(tokens, hidden) to the same."""
-        tokens = len(states)
-        query, key, value = self.threefold(states).view(tokens, 3, self.heads, -1).unbind(1)
-        seen = attention(query, key, value, bounds, longest).reshape(tokens, -1)
-        states = self.first_norm(states + self.out(seen))
+    def forward(self, states: Tensor, attend: Attend) -> Tensor:
+        """(…, tokens, hidden) to the same."""
+        states = self.first_norm(states + self.out(attend(self.threefold(states), self.heads)))
         return self.second_norm(states + self.narrow(self.activation(self.wide(states))))
 
 
@@ -51,13 +53,14 @@ class PackedEncoder(nn.Module):
         super().__init__()
         encoder: Any = network.encoder
         config = encoder.config
+        kind = config.model_type
         plain = getattr(config, "position_embedding_type", "absolute") in ("absolute", None)
-        if config.model_type not in KINDS or not plain or not hasattr(encoder, "embeddings"):
-            raise ValueError(f"encoders of kind {config.model_type} cannot be packed")
+        if kind not in KINDS or not plain or not hasattr(encoder, "embeddings"):
+            raise ValueError(f"encoders of kind {kind} cannot be packed")
         embeddings = encoder.embeddings
         self.words, self.norm = embeddings.word_embeddings, embeddings.LayerNorm
         # RoBERTa counts positions from behind the padding's id.
-        first = 0 if config.model_type == "bert" else int(config.pad_token_id) + 1
+        first = 0 if kind == "bert" else int(config.pad_token_id) + 1
         places = embeddings.position_embeddings.weight.detach()[first:]
         if hasattr(embeddings, "token_type_embeddings"):
             places = places + embeddings.token_type_embeddings.weight.detach()[0]
@@ -66,22 +69,33 @@ class PackedEncoder(nn.Module):
         self.pooling = network.pooling
         self.hidden = int(config.hidden_size)
 
+    def embedded(self, ids: Tensor, positions: Tensor) -> Tensor:
+        """What the first layer reads, (tokens, hidden), of token ids and where each stands in its window, from 0."""
+        embedded: Tensor = self.norm(self.words(ids) + self.places[positions])  # type: ignore[index]
+        return embedded
+
     def forward(self, ids: Tensor, positions: Tensor, bounds: Tensor, longest: int) -> Tensor:
         """Pooled states (windows, hidden), float32.
 
         Args:
-            ids, positions: (tokens,); where each token stands in its window, from 0.
+            ids, positions: (tokens,).
             bounds: int32 (windows + 1,), where windows begin and end; one may be empty, its states mean nothing.
             longest: tokens of a window at most.
         """
-        states = self.norm(self.words(ids) + self.places[positions])  # type: ignore[index]
+        states = self.embedded(ids, positions)
+        attend = partial(_attend, bounds=bounds, longest=longest)
         for layer in self.layers:
-            states = layer(states, bounds, longest)
+            states = layer(states, attend)
         states = states.float()
         if self.pooling == "first":
             return states[bounds[:-1].clamp(max=len(ids) - 1).long()]
         # Each window is added up by itself, token by token: an atomic sum would come in any order.
         return torch.segment_reduce(states, "mean", offsets=bounds.long(), axis=0, unsafe=True)
+
+
+def _attend(threefold: Tensor, heads: int, *, bounds: Tensor, longest: int) -> Tensor:
+    query, key, value = threefold.view(len(threefold), 3, heads, -1).unbind(1)
+    return attention(query, key, value, bounds, longest).reshape(len(threefold), -1)
 
 
 def attention(query: Tensor, key: Tensor, value: Tensor, bounds: Tensor, longest: int) -> Tensor:
