@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from monitor.bench import members
 from monitor.bench.memory import peak_megabytes
 from monitor.consumer import Consumer
 from monitor.documents import Document
@@ -41,6 +42,7 @@ class Result:
         share: median over the rounds of the pipeline's rate over the engine's.
         cached: the pipeline's rate with `engine.cache`, which engine and pipeline are compared without.
         remembered: share of its texts whose scores were remembered.
+        members: consumer processes → their rate together.
         trickle: `rate` (messages a second), `messages`, and seconds from poll to commit: `median`, `p99`, `most`.
     """
 
@@ -52,6 +54,7 @@ class Result:
     share: float
     cached: float
     remembered: float
+    members: dict[int, float]
     trickle: dict[str, float] | None
     peak_memory_mb: float
 
@@ -61,12 +64,20 @@ class Result:
 
 
 def measure(
-    settings: Settings, feed: Path, *, documents: int, rounds: int, rate: float = 0.0, seconds: float = 30.0
+    settings: Settings,
+    feed: Path,
+    *,
+    documents: int,
+    rounds: int,
+    rate: float = 0.0,
+    seconds: float = 30.0,
+    consumers: int = 1,
 ) -> Result:
     """Run the comparison. Needs a broker at `kafka.bootstrap`; makes and drops records of its own.
 
     Args:
         rate: messages a second of a trickle that is measured at the end, for so many `seconds`; 0: none.
+        consumers: with more than one, one and so many processes of `bellwether consume` are compared as well.
 
     Raises:
         InputError: the feed holds too few documents that can be used.
@@ -98,6 +109,7 @@ def measure(
         share=statistics.median(p / e for p, e in zip(pipeline, engine, strict=True)),
         cached=again,
         remembered=remembered / max(1, asked),
+        members=_members(plain, feed, len(found), consumers) if consumers > 1 else {},
         trickle=_trickle(plain, reader, feed, rate, seconds) if rate else None,
         peak_memory_mb=peak_megabytes(),
     )
@@ -138,6 +150,18 @@ def _pipeline(settings: Settings, reader: Reader, feed: Path, documents: int) ->
         Consumer(own, database, lambda: reader, until_end=True, on_batch=note).run()
         first = marks[0][0]
         return sum(count for _, count in marks[1:]) / (marks[-1][0] - first)
+
+
+def _members(settings: Settings, feed: Path, documents: int, consumers: int) -> dict[int, float]:
+    """What one process writes and what several do, each reading from a topic of as many partitions."""
+    rates = {}
+    for count in (1, consumers):
+        with _of_its_own(settings) as (own, _, database):
+            name = database.schema.removeprefix(PREFIX)
+            rates[count] = members.measure(
+                own, database, feed, name=name, documents=documents, partitions=consumers, count=count
+            )
+    return rates
 
 
 def _trickle(settings: Settings, reader: Reader, feed: Path, rate: float, seconds: float) -> dict[str, float]:

@@ -30,19 +30,36 @@ def bench() -> None:
 @click.option("--rounds", default=3, show_default=True, help="Rounds; each measures both sides.")
 @click.option("--rate", default=20.0, show_default=True, help="Messages a second of the trickle at the end; 0: none.")
 @click.option("--seconds", default=30.0, show_default=True, help="How long the trickle lasts.")
+@click.option(
+    "--consumers",
+    default=2,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Processes of `bellwether consume` to compare with one; 1: none.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def pipeline(feed: Path | None, documents: int, rounds: int, rate: float, seconds: float, as_json: bool) -> None:
+def pipeline(
+    feed: Path | None, documents: int, rounds: int, rate: float, seconds: float, consumers: int, as_json: bool
+) -> None:
     """Messages per second from Kafka to committed rows, beside the engine alone on the same texts.
 
     Needs a Kafka broker at kafka.bootstrap (`make kafka` starts one in a checkout). Uses a topic and a record of
-    its own, and drops the record at the end. Both sides compute every text; then once more with the score cache, and
-    how long single messages take from poll to commit.
+    its own, and drops the record at the end. Both sides compute every text; then once more with the score cache, by
+    one process of `bellwether consume` and by several, and how long single messages take from poll to commit.
     """
     from monitor.bench.pipeline import measure
 
     settings = load().settings
     sample = Path(str(resources.files("monitor.sample") / "feed.jsonl.gz"))
-    result = measure(settings, feed or sample, documents=documents, rounds=rounds, rate=rate, seconds=seconds)
+    result = measure(
+        settings,
+        feed or sample,
+        documents=documents,
+        rounds=rounds,
+        rate=rate,
+        seconds=seconds,
+        consumers=consumers,
+    )
     if as_json:
         click.echo(json.dumps(result.as_dict() | {"machine": _machine()}))
         return
@@ -51,6 +68,8 @@ def pipeline(feed: Path | None, documents: int, rounds: int, rate: float, second
     click.echo(f"Kafka to rows       {_spread(result.pipeline)} documents/s")
     click.echo(f"share of the engine {result.share:.1%} (median over rounds)")
     click.echo(f"with the cache      {result.cached:7.0f} documents/s, {result.remembered:.1%} of the texts remembered")
+    for count, reached in result.members.items():
+        click.echo(f"{count} x consume         {reached:7.0f} documents/s")
     if result.trickle:
         told = result.trickle
         click.echo(

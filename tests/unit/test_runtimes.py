@@ -23,7 +23,7 @@ from monitor.understand.network import Network
 from monitor.understand.runtimes.accelerated import AcceleratedBackend, Device
 from monitor.understand.runtimes.conversion import converted, in_eight_bits
 from monitor.understand.runtimes.encoder import Backend
-from monitor.understand.runtimes.openvino import OpenVinoBackend
+from monitor.understand.runtimes.openvino import TOKENS, OpenVinoBackend, laid, tokens_each
 from monitor.understand.runtimes.pytorch import TorchBackend, padding, read_network
 from monitor.understand.runtimes.rounds import SHORT, alike, packed
 from tests.unit.models import make_bundle, make_encoder, make_prompted_bundle
@@ -263,6 +263,31 @@ def test_passes_of_one_length_hold_every_window_once(lengths: list[int]) -> None
     assert all(len({lengths[index] for index in part}) == 1 for part in found)
     assert all(len(part) == 1 or sum(lengths[index] for index in part) <= 512 for part in found)
     assert all(len(part).bit_count() == 1 for part in found)
+
+
+@given(st.lists(st.lists(st.integers(1, 99), min_size=1, max_size=50), min_size=1, max_size=12), st.integers(0, 40))
+def test_windows_laid_end_to_end_are_found_again(windows: list[list[int]], more: int) -> None:
+    count = sum(map(len, windows))
+    ids, positions, slots, real, places = laid([tuple(window) for window in windows], count + more)
+    assert ids.tolist() == [*(token for window in windows for token in window), *[0] * more]
+    assert positions[:count].tolist() == [place for window in windows for place in range(len(window))]
+    assert slots.shape == real.shape and slots.shape[1] % 16 == 0
+    for row, window in enumerate(windows):
+        assert real[row].tolist() == [1.0] * len(window) + [0.0] * (slots.shape[1] - len(window))
+        assert ids[slots[row, : len(window)]].tolist() == window
+    # And back: each token stands in the slot that its place names.
+    assert slots.ravel()[places[:count]].tolist() == list(range(count))
+
+
+@given(st.integers(1, 40_000), st.integers(1, 32))
+def test_every_thread_gets_a_share_of_the_tokens(count: int, threads: int) -> None:
+    each = tokens_each(count, threads)
+    assert each % 64 == 0 and 64 <= each <= TOKENS
+    passes = -(-count // each)
+    least = -(-count // TOKENS)
+    # Never more rounds than there must be, and no thread is left with nothing where there is work for all.
+    assert -(-passes // threads) <= -(-least // threads)
+    assert passes >= min(threads, count // 128)
 
 
 def test_first_use_of_openvino_is_by_one_thread(folder: Path) -> None:

@@ -80,7 +80,7 @@ class OpenVinoBackend:
         found = np.empty((len(windows), self.hidden), np.float32)
         lengths = [len(window) for window in windows]
         if self._packed:
-            parts = list(packed(lengths, _tokens(sum(lengths), self._threads)))
+            parts = list(packed(lengths, tokens_each(sum(lengths), self._threads)))
         else:
             parts = list(alike(lengths, TOKENS))
         chosen = ([windows[index] for index in part] for part in parts)
@@ -102,8 +102,8 @@ class OpenVinoBackend:
         return states
 
 
-def _tokens(count: int, threads: int) -> int:
-    """Tokens of each pass, of so many in all: a share for each thread, as even as may be, or TOKENS if that is less."""
+def tokens_each(count: int, threads: int) -> int:
+    """Tokens of each pass where there are so many in all: as even a share for each thread as may be, TOKENS at most."""
     passes = -(-count // (TOKENS * threads)) * threads
     return min(TOKENS, -(-count // (max(1, passes) * _STEP)) * _STEP)
 
