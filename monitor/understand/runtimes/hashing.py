@@ -9,7 +9,9 @@ Source of the hash: Austin Appleby, MurmurHash3 (x86, 32 bits; public domain), s
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,57 +28,76 @@ def counts(
     Returns:
         row, bucket (ascending by both) and count, (entries,) each.
     """
+    read = [_BLANKS.sub(" ", text) for text in texts]
+    plain = [row for row, text in enumerate(read) if text.isascii()]
+    other = [row for row, text in enumerate(read) if not text.isascii()]
     # Small whole numbers are sorted twice as fast.
-    kind = np.uint32 if len(texts) * buckets < 2**32 else np.int64
+    kind: Any = np.uint32 if len(texts) * buckets < 2**32 else np.uint64
     parts = [np.empty(0, kind)]
-    for text_of, bucket in _hashed(texts, low, high, buckets):
-        parts.append((text_of * buckets + bucket).astype(kind))
+    for rows in (plain, other):
+        first = np.array(rows, kind) * kind(buckets)
+        for text_of, bucket in _hashed([read[row] for row in rows], low, high, buckets):
+            parts.append(first[text_of] + bucket)
     keys, often = np.unique(np.concatenate(parts), return_counts=True)
-    return (keys // buckets).astype(np.int64), (keys % buckets).astype(np.int64), often
+    row = keys // kind(buckets)
+    return row.astype(np.int64), (keys - row * kind(buckets)).astype(np.int64), often
 
 
 def _hashed(
     texts: Sequence[str], low: int, high: int, buckets: int
-) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint32]]]:
     """For each length of n-grams, and of their bytes, the text and the bucket of every n-gram."""
-    read = [_BLANKS.sub(" ", text) for text in texts]
-    letters = np.fromiter(map(len, read), np.int64, len(read))
+    letters = np.fromiter(map(len, texts), np.int64, len(texts))
     # Lone surrogates cannot be encoded; texts are without them before they come here.
-    raw = np.frombuffer("".join(read).encode("utf-8", "surrogatepass") + b"\0\0\0\0", np.uint8)
-    # A character begins at every byte that does not continue one.
-    begins = np.append(np.flatnonzero((raw[:-4] & 0xC0) != 0x80), len(raw) - 4)
-    text_of = np.repeat(np.arange(len(read)), letters)
+    raw = np.frombuffer("".join(texts).encode("utf-8", "surrogatepass") + bytes(high + 3), np.uint8)
+    size = len(raw) - high - 3
+    text_of = np.repeat(np.arange(len(texts)), letters)
     last = np.cumsum(letters)[text_of]  # one past the last character of a character's text
     words = raw[:-3].astype(np.uint32)
     for place in (1, 2, 3):
         words |= raw[place : len(raw) - 3 + place].astype(np.uint32) << np.uint32(8 * place)
     spots = np.arange(len(text_of))
+    if len(spots) == size:
+        # A byte is a character: all are hashed, which takes no look-ups, and those that reach into the next text go.
+        for length in range(low, high + 1):
+            inside = spots + length <= last
+            hashes = murmur(lambda offset: words[offset : offset + size], length)
+            yield text_of[inside], _bucket(hashes[inside], buckets)
+        return
+    # A character begins at every byte that does not continue one.
+    begins = np.append(np.flatnonzero((raw[:size] & 0xC0) != 0x80), size)
     for length in range(low, high + 1):
         whole = spots[spots + length <= last]
         sizes = begins[whole + length] - begins[whole]
-        least, most = (int(sizes.min()), int(sizes.max())) if len(sizes) else (0, -1)
-        for size in range(least, most + 1):
-            these = whole if least == most else whole[sizes == size]
-            signed = murmur(words, begins[these], size).view(np.int32).astype(np.int64)
-            yield text_of[these], np.abs(signed) % buckets
+        for each in np.unique(sizes):
+            these = whole[sizes == each]
+            yield text_of[these], _bucket(murmur(partial(_from, words, begins[these]), int(each)), buckets)
 
 
-def murmur(words: NDArray[np.uint32], begins: NDArray[np.int64], size: int) -> NDArray[np.uint32]:
+def _from(words: NDArray[np.uint32], begins: NDArray[np.int64], offset: int) -> NDArray[np.uint32]:
+    return words[begins + offset]
+
+
+def _bucket(hashes: NDArray[np.uint32], buckets: int) -> NDArray[np.uint32]:
+    # As scikit-learn does it: the size of a signed number. That of the least one is 2³¹, which only unsigned ones hold.
+    return np.abs(hashes.view(np.int32)).view(np.uint32) % np.uint32(buckets)
+
+
+def murmur(words: Callable[[int], NDArray[np.uint32]], size: int) -> NDArray[np.uint32]:
     """The hashes of byte strings of one size.
 
     Args:
-        words: at each byte, it and the three behind it, the first lowest.
-        begins: the first byte of each string.
+        words: gives of each string the four bytes from an offset on, the first lowest; bytes behind its end may be any.
     """
-    value = np.zeros(len(begins), np.uint32)
+    value = np.zeros_like(words(0))
     for block in range(size // 4):
-        value ^= _scrambled(words[begins + 4 * block])
+        value ^= _scrambled(words(4 * block))
         value = (value << np.uint32(13)) | (value >> np.uint32(19))
         value *= np.uint32(5)
         value += np.uint32(0xE6546B64)
     rest = size % 4
     if rest:
-        value ^= _scrambled(words[begins + size - rest] & np.uint32((1 << 8 * rest) - 1))
+        value ^= _scrambled(words(size - rest) & np.uint32((1 << 8 * rest) - 1))
     value ^= np.uint32(size)
     value ^= value >> np.uint32(16)
     value *= np.uint32(0x85EBCA6B)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +29,7 @@ MAX_CHARS = 20_000
 """A text is read this far, so that none holds up a batch; of a longer one is told that it was cut."""
 _LARGEST = 18
 """Characters that NFKC makes of one at most (U+FDFA)."""
-_ROWS = 64  # texts hashed at a time: a row of MAX_CHARS takes a megabyte
+_LETTERS = MAX_CHARS  # hashed at a time, or one text: each takes a hundred bytes
 _DIGITS = re.compile(r"\d+")
 
 
@@ -84,6 +84,19 @@ def traced(text: str) -> tuple[str, str, list[int]]:
     return read, folded, [source[place] for place in kept]
 
 
+def some_at_a_time(texts: Sequence[str]) -> Iterator[Sequence[str]]:
+    """The texts in parts of so many characters, or one longer text, that hashing them takes little memory."""
+    begin = letters = 0
+    for index, text in enumerate(texts):
+        size = min(len(text), MAX_CHARS)
+        if letters and letters + size > _LETTERS:
+            yield texts[begin:index]
+            begin, letters = index, 0
+        letters += size
+    if begin < len(texts):
+        yield texts[begin:]
+
+
 class Hasher:
     """Texts to sparse rows of dampened n-gram counts, before any weighting."""
 
@@ -107,11 +120,12 @@ class Hasher:
         from scipy.sparse import csr_matrix, vstack
 
         parts = []
-        for begin in range(0, len(texts), _ROWS):
-            some = texts[begin : begin + _ROWS]
-            row, bucket, often = counts([fold(text) for text in some], self._low, self._high, self.buckets)
+        for some in some_at_a_time([fold(text) for text in texts]):
+            row, bucket, often = counts(some, self._low, self._high, self.buckets)
             ends = np.searchsorted(row, np.arange(len(some) + 1))
             parts.append(csr_matrix((1.0 + np.log(often), bucket, ends), shape=(len(some), self.buckets)))
+        if len(parts) == 1:
+            return parts[0]
         return vstack(parts, "csr") if parts else csr_matrix((0, self.buckets))
 
 
@@ -175,9 +189,11 @@ class NgramRuntime:
     def logits(self, texts: Sequence[str]) -> Logits:
         """Logits of each text, one window each, read as far as MAX_CHARS."""
         found = np.empty((len(texts), len(self._bias)), np.float32)
-        for begin in range(0, len(texts), _ROWS):
-            rows = weighted(self._hasher.counts(texts[begin : begin + _ROWS]), self._idf)
-            found[begin : begin + _ROWS] = np.asarray(rows @ self._weight) + self._bias
+        done = 0
+        for some in some_at_a_time(texts):
+            rows = weighted(self._hasher.counts(some), self._idf)
+            found[done : done + len(some)] = np.asarray(rows @ self._weight) + self._bias
+            done += len(some)
         cut = frozenset(index for index, text in enumerate(texts) if is_cut(text))
         return Logits(found[:, :3], found[:, 3:], np.arange(len(texts)), np.ones(len(texts)), cut)
 
