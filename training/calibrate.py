@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.documents import LABELS
-from monitor.understand.bundle import Bundle, sigmoid, softmax
+from monitor.understand.bundle import Bundle
+from monitor.understand.probabilities import sigmoid, softmax
 from monitor.understand.runtimes import Logits
 from training.data.examples import Example
 

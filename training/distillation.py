@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from monitor.errors import InputError
 from monitor.progress import progress
-from monitor.understand.bundle import Bundle, load_bundle, sigmoid, softmax
+from monitor.understand.bundle import Bundle, load_bundle
 from monitor.understand.manifest import read_manifest
+from monitor.understand.probabilities import sigmoid, softmax
 from training.data.examples import Example
 from training.placing import placed
 from training.recipe import Distillation

@@ -24,10 +24,11 @@ from numpy.typing import NDArray
 
 from monitor.errors import InputError
 from monitor.progress import progress
-from monitor.understand.bundle import Bundle, load_bundle, sigmoid
+from monitor.understand.bundle import Bundle, load_bundle
 from monitor.understand.encoders import sha256
 from monitor.understand.language import detect
 from monitor.understand.manifest import WEIGHTS, TrainingData, read_manifest
+from monitor.understand.probabilities import sigmoid
 from monitor.understand.topics import Taxonomy
 from training.card import write_manifest
 from training.data.examples import Example

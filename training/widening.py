@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.documents import LABELS
-from monitor.understand.bundle import Bundle, sigmoid, softmax
+from monitor.understand.bundle import Bundle
 from monitor.understand.manifest import Wide
+from monitor.understand.probabilities import sigmoid, softmax
 from monitor.understand.quantised import quantise
 from monitor.understand.runtimes import Logits
 from monitor.understand.runtimes.wide import PREFIX, WideRuntime, added

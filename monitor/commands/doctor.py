@@ -191,7 +191,7 @@ def _processor(settings: Settings) -> str:
         return f"PyTorch in float32, {threads} passes at a time, as engine.runtime says"
     from monitor.champions import lineup_without_record
     from monitor.understand.manifest import read_manifest
-    from monitor.understand.runtimes.graphs import state
+    from monitor.understand.runtimes.entries import state
 
     states = [
         f"{seat.model} {state(seat.folder, settings.engine.graphs)}"

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.understand.manifest import MANIFEST, WEIGHTS, Manifest, check_files, damaged, read_manifest
+from monitor.understand.probabilities import calibrated
 from monitor.understand.runtimes import Choice, Logits, Runtime
 
 _BUNDLES = Path(__file__).with_name("bundles")
@@ -30,30 +31,12 @@ class Bundle:
     runtime: Runtime
 
     def probabilities(self, texts: Sequence[str]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Calibrated probabilities of (texts, 3) sentiment classes and (texts, topics) topics.
-
-        A text longer than a window is the mean of its windows' probabilities, weighted by their tokens.
-        """
+        """Calibrated probabilities of (texts, 3) sentiment classes and (texts, topics) topics."""
         return self.calibrated(self.runtime.logits(texts))
 
     def calibrated(self, logits: Logits) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """The same of logits that its runtime gave."""
-        temperature = self.manifest.temperature
-        sentiment = softmax(logits.sentiment.astype(np.float64) / temperature.sentiment)
-        topics = sigmoid(logits.topics.astype(np.float64) / temperature.topics)
-        return logits.pooled(sentiment), logits.pooled(topics)
-
-
-def softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Row-wise softmax."""
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    total: NDArray[np.float64] = powers / powers.sum(axis=1, keepdims=True)
-    return total
-
-
-def sigmoid(logits: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Element-wise logistic function, sound for any finite input."""
-    return 0.5 * (1.0 + np.tanh(0.5 * logits))
+        return calibrated(logits, self.manifest.temperature)
 
 
 def load_bundle(
@@ -70,7 +53,7 @@ def load_bundle(
     Args:
         device: auto, cpu, cuda or cuda:N; auto takes every GPU there is.
         runtime: what computes an encoder on a CPU: torch in float32, or auto and openvino, several times as fast, with
-            answers that differ a little (`runtimes/graphs.py` says how much they may).
+            answers that differ a little (`runtimes/agreement.py` says how much they may).
         threads: forward passes computed at a time on a CPU; 0: as many as there are cores. Each has one thread, and so
             has torch, where it is used, in this process from then on.
         tokens: of one forward pass on a GPU at most; 0: chosen.

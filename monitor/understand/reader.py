@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import copy
-from typing import NamedTuple
 
 from monitor.documents import Document, ShadowScore, Understanding
 from monitor.settings import EngineSettings
+from monitor.understand.asked import Asked
 from monitor.understand.companies import Watchlist
 from monitor.understand.engine import Engine, load_seat
 from monitor.understand.language import detect
@@ -19,20 +19,6 @@ from monitor.understand.lineup import Lineup
 from monitor.understand.novelty import fingerprint
 from monitor.understand.shadow import Shadows
 from monitor.understand.toward import aimed
-
-
-class Asked(NamedTuple):
-    """What the engine is asked about one document.
-
-    `aimed` are the texts marked for each of `targets`; both are empty where the whole text's sentiment counts for all
-    of `companies`.
-    """
-
-    body: str
-    lang: str
-    companies: tuple[str, ...]
-    targets: tuple[str, ...]
-    aimed: tuple[str, ...]
 
 
 class Reader:

@@ -16,9 +16,9 @@ from monitor.documents import Document, ShadowScore
 from monitor.understand.engine import decide
 
 if TYPE_CHECKING:
+    from monitor.understand.asked import Asked
     from monitor.understand.bundle import Bundle
     from monitor.understand.lineup import Seat
-    from monitor.understand.reader import Asked
 
 log = logging.getLogger(__name__)
 RETRIES = 3

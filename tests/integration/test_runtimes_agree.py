@@ -15,8 +15,8 @@ from monitor.understand.bundle import FAST, SHIPPED, Bundle, load_bundle
 from monitor.understand.language import detect
 from monitor.understand.manifest import read_manifest
 from monitor.understand.runtimes.accelerated import AcceleratedBackend
+from monitor.understand.runtimes.agreement import compared
 from monitor.understand.runtimes.encoder import EncoderRuntime
-from monitor.understand.runtimes.graphs import compared
 from monitor.understand.runtimes.loading import heads_of
 from monitor.understand.runtimes.pytorch import read_network
 

@@ -196,6 +196,8 @@ def test_reading_manifests_needs_no_model_library() -> None:
 def test_probabilities_are_probabilities() -> None:
     import numpy as np
 
+    from monitor.understand.probabilities import sigmoid, softmax
+
     raw = np.array([[1000.0, -1000.0, 0.0], [0.0, 0.0, 0.0]])
-    assert bundles.softmax(raw).tolist() == [[1.0, 0.0, 0.0], [1 / 3, 1 / 3, 1 / 3]]
-    assert bundles.sigmoid(raw)[0].tolist() == [1.0, 0.0, 0.5]
+    assert softmax(raw).tolist() == [[1.0, 0.0, 0.0], [1 / 3, 1 / 3, 1 / 3]]
+    assert sigmoid(raw)[0].tolist() == [1.0, 0.0, 0.5]

@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 
 from monitor.understand.bundle import Bundle, load_bundle
-from monitor.understand.runtimes import graphs
+from monitor.understand.runtimes import entries, graphs
+from monitor.understand.runtimes.agreement import Agreement, compared
 from monitor.understand.runtimes.encoder import EncoderRuntime
-from monitor.understand.runtimes.graphs import Agreement, compared, state
+from monitor.understand.runtimes.entries import state
 from monitor.understand.runtimes.making import make, probe
 from monitor.understand.runtimes.openvino import OpenVinoBackend
 from monitor.understand.runtimes.pytorch import TorchBackend
@@ -223,7 +224,7 @@ def test_entries_that_nobody_uses_go_when_another_is_written(in_here: None, fold
     cache = tmp_path / "graphs"
     load(folder, cache)
     old = entry(cache)
-    long_ago = time.time() - graphs.UNUSED - 60
+    long_ago = time.time() - entries.UNUSED - 60
     os.utime(old / "graph.json", (long_ago, long_ago))
     load(make_bundle(tmp_path / "other", tmp_path / "encoder", version="1.2.4"), cache)
     assert not old.exists() and len(list(cache.iterdir())) == 1

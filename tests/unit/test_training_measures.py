@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from sklearn.metrics import accuracy_score, f1_score
 
 from monitor.documents import LABELS
-from monitor.understand.bundle import Bundle, load_bundle, softmax
+from monitor.understand.bundle import Bundle, load_bundle
+from monitor.understand.probabilities import softmax
 from monitor.understand.runtimes import Logits
 from monitor.understand.topics import load_taxonomy
 from tests.unit.models import TOPICS, make_bundle, make_encoder

@@ -46,6 +46,6 @@ class Sorted:
 
 def softmax(logits: Any, temperature: float) -> NDArray[np.float64]:
     """Row-wise softmax of (texts, 3) logits over a temperature."""
-    from monitor.understand.bundle import softmax as plain
+    from monitor.understand.probabilities import softmax as plain
 
     return plain(np.asarray(logits, np.float64) / temperature)

@@ -98,7 +98,7 @@ def converted(network: Network) -> Model:
     # The front end itself and not openvino.convert_model, which reports its use to its makers.
     front = FrontEndManager().load_by_framework("pytorch")
     with warnings.catch_warnings(), quiet():
-        warnings.simplefilter("ignore")  # of what tracing takes for constant: `graphs.py` compares the answers
+        warnings.simplefilter("ignore")  # of what tracing takes for constant: `making.py` compares the answers
         # Names of their own: the front end does not keep alive what it reads from.
         decoder = TorchScriptPythonDecoder(module.eval(), example_input=example)
         read = front.load(decoder)

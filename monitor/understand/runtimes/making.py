@@ -18,12 +18,13 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from monitor.understand.bundle import Bundle
 from monitor.understand.encoders import sha256
 from monitor.understand.manifest import Manifest, read_manifest
+from monitor.understand.probabilities import calibrated
 from monitor.understand.runtimes import conversion
+from monitor.understand.runtimes.agreement import Agreement, compared
 from monitor.understand.runtimes.encoder import Backend, EncoderRuntime, Heads
-from monitor.understand.runtimes.graphs import GRAPH, NOTE, WEIGHTS, Agreement, compared, machine, tidy
+from monitor.understand.runtimes.entries import GRAPH, NOTE, WEIGHTS, machine, tidy
 from monitor.understand.runtimes.openvino import OpenVinoBackend
 from monitor.understand.runtimes.pytorch import TorchBackend, padding, read_network
 from monitor.understand.runtimes.windows import frame
@@ -64,7 +65,7 @@ def made(folder: Path, manifest: Manifest) -> tuple[Any | None, str, Agreement |
 
     def answers(backend: Backend) -> Any:
         runtime = EncoderRuntime(backend, heads, tokenizer, max_tokens=most)
-        return Bundle(manifest, folder, runtime).probabilities(texts)
+        return calibrated(runtime.logits(texts), manifest.temperature)
 
     agreement = None
     try:
