@@ -14,7 +14,6 @@ import pytest
 
 from monitor.errors import BundleError
 from monitor.settings import EngineSettings
-from monitor.understand import bundle as bundles
 from monitor.understand.bundle import FAST, SHIPPED, load_bundle
 from monitor.understand.lineup import check, verify
 from monitor.understand.manifest import read_manifest
