@@ -56,6 +56,8 @@ def measure(
             time.sleep(0.02)
             if (now := _stored(database)) > last:
                 ended, last = time.perf_counter(), now
+    if last == first:
+        raise BrokerError(f"{documents} documents are too few to measure {count} consumers with")
     return (last - first) / (ended - begun)
 
 

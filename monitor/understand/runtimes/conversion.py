@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from openvino import Model
 
 
+_FAR = 1e4
+"""What keeps a token from being seen: its weight is exactly 0 then, and half a number's bits still hold it."""
+
+
 class _Alike(nn.Module):
     """Token ids (windows, length), nothing of it padding, to pooled states (windows, hidden)."""
 
@@ -53,7 +57,7 @@ class _Packed(nn.Module):
 
     def forward(self, ids: Tensor, positions: Tensor, slots: Tensor, real: Tensor, places: Tensor) -> Tensor:
         """Pooled states (windows, hidden). The arguments: `openvino.laid`."""
-        bias = (real - 1)[:, None, None] * 1e9
+        bias = (real - 1)[:, None, None] * _FAR
         rows, length = slots.shape
 
         def attend(threefold: Tensor, heads: int) -> Tensor:
