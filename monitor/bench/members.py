@@ -32,7 +32,7 @@ _READING = re.compile(r"reading (.*)")
 def measure(
     settings: Settings, database: Database, feed: Path, *, name: str, documents: int, partitions: int, count: int
 ) -> float:
-    """Documents per second of `count` consumers, from the first commit to the last.
+    """Documents per second of `count` consumers, each new: it makes its kernels as it goes.
 
     Args:
         settings: whose `kafka.topics` is one topic alone, which is made here, with so many `partitions`.
@@ -48,6 +48,7 @@ def measure(
         members = [stack.enter_context(_member(topic, name)) for _ in range(count)]
         _until(lambda: _shared(members, partitions) and _stored(database) > 0, members)
         warmed = _settled(database)
+        # The clock runs from when all is on Kafka: until then writing takes its share of the cores.
         sent = produce((feed,), settings, topic=topic, limit=documents).documents
         _until(lambda: _stored(database) > warmed, members)
         begun, first = time.perf_counter(), _stored(database)

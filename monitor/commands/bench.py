@@ -67,7 +67,9 @@ def pipeline(
     click.echo(f"engine alone        {_spread(result.engine)} documents/s")
     click.echo(f"Kafka to rows       {_spread(result.pipeline)} documents/s")
     click.echo(f"share of the engine {result.share:.1%} (median over rounds)")
-    click.echo(f"with the cache      {result.cached:7.0f} documents/s, {result.remembered:.1%} of the texts remembered")
+    click.echo(
+        f"with the cache      {_spread(result.cached)} documents/s, {result.remembered:.1%} of the texts remembered"
+    )
     for count, reached in result.members.items():
         click.echo(f"{count} x consume         {reached:7.0f} documents/s")
     if result.trickle:
