@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import subprocess
 import sys
@@ -292,6 +293,24 @@ def test_first_use_of_openvino_is_by_one_thread(folder: Path) -> None:
     network, _ = read_network(folder, read_manifest(folder))
     made = OpenVinoBackend(converted(network), threads=8)
     assert made._own.request is not None  # by this thread, which computes nothing else
+
+
+@pytest.mark.parametrize("runtime", ["torch", "openvino"])
+def test_threads_of_numpy_leave_the_cores_to_the_passes(folder: Path, runtime: str) -> None:
+    code = """
+        import sys
+        from pathlib import Path
+        import numpy
+        from threadpoolctl import threadpool_info
+        from monitor.understand.bundle import load_bundle
+        load_bundle(Path(sys.argv[1]), device="cpu", runtime=sys.argv[2]).probabilities(["bank loss"])
+        print([pool["num_threads"] for pool in threadpool_info() if "numpy" in pool["filepath"]])
+    """
+    said = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code), str(folder), runtime], check=True, capture_output=True, text=True
+    )
+    found = json.loads(said.stdout)
+    assert found and set(found) == {1}
 
 
 def test_signals_are_survived_when_models_come_and_go(folder: Path) -> None:
