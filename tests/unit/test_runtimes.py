@@ -243,18 +243,21 @@ def test_eight_bits_keep_a_matrix_to_half_a_step() -> None:
     assert (np.abs(codes * scales - weight) <= scales / 2 + 1e-7).all()
 
 
-@given(st.lists(st.integers(1, 100), max_size=80), st.integers(40, 700))
-def test_packed_passes_hold_every_window_once_and_are_filled_up(lengths: list[int], tokens: int) -> None:
-    found = list(packed(lengths, tokens))
+@given(st.lists(st.integers(1, 100), max_size=80), st.integers(40, 700), st.sampled_from([0, 1, 2, 4]))
+def test_packed_passes_hold_every_window_once_and_are_filled_up(lengths: list[int], tokens: int, alike_by: int) -> None:
+    found = list(packed(lengths, tokens, alike_by))
     assert sorted(index for part in found for index in part) == list(range(len(lengths)))
     left = sorted(lengths)
     for part in found:
-        room = tokens - sum(lengths[index] for index in part)
-        for index in part:
-            left.remove(lengths[index])
+        sizes = [lengths[index] for index in part]
+        room = tokens - sum(sizes)
         assert room >= 0 or len(part) == 1
-        # What came later did not fit.
-        assert not left or left[0] > room or len(part) == max(1, tokens // SHORT)
+        assert not alike_by or max(sizes) <= alike_by * min(sizes)
+        for size in sizes:
+            left.remove(size)
+        # What came later did not fit, or is too short for it.
+        late = [size for size in left if size <= room and (not alike_by or size * alike_by >= max(sizes))]
+        assert not late or len(part) == max(1, tokens // SHORT)
 
 
 @given(st.lists(st.integers(1, 600), max_size=80))

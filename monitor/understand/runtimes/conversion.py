@@ -69,7 +69,7 @@ class _Packed(nn.Module):
             seen = functional.scaled_dot_product_attention(query, key, value, attn_mask=bias)
             return seen.transpose(1, 2).reshape(-1, width)[places][None]
 
-        # A leading dimension of one: OpenVINO takes ten times as long to quantise a plain matrix.
+        # With a leading dimension of one, as the network has it: OpenVINO is a little slower with plain matrices.
         states = self.encoder.embedded(ids, positions)[None]
         for layer in self.encoder.layers:
             states = layer(states, attend)

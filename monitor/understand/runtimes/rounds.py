@@ -9,22 +9,32 @@ SHORT = 8
 """A packed pass has room for as many windows as if each had so many tokens."""
 
 
-def packed(lengths: Sequence[int], tokens: int) -> Iterator[list[int]]:
+def packed(lengths: Sequence[int], tokens: int, alike_by: int = 0) -> Iterator[list[int]]:
     """Passes of so many tokens, filled up: the longest windows first, always the longest that still fits.
 
     A window of more tokens than that has a pass of its own.
 
+    Args:
+        alike_by: the longest window of a pass has at most so many times the tokens of the shortest, where each is given
+            a row as long as the longest; 0: the lengths do not matter to each other.
+
     >>> list(packed([9, 8, 17, 4], 32))
     [[2, 0, 3], [1]]
+    >>> list(packed([9, 8, 17, 4], 32, alike_by=4))
+    [[2, 0], [1, 3]]
     """
     waiting = _by_length(lengths)
     order = sorted(waiting)
     most = max(1, tokens // SHORT)
     while order:
         part = [_taken(waiting, order, len(order) - 1)]
-        room = tokens - lengths[part[0]]
-        while order and len(part) < most and order[0] <= room:
-            part.append(_taken(waiting, order, bisect_right(order, room) - 1))
+        longest = lengths[part[0]]
+        room = tokens - longest
+        while len(part) < most:
+            place = bisect_right(order, room) - 1
+            if place < 0 or (alike_by and order[place] * alike_by < longest):
+                break
+            part.append(_taken(waiting, order, place))
             room -= lengths[part[-1]]
         yield part
 
