@@ -381,7 +381,8 @@ def _validated(values: Mapping[str, Any], origins: Mapping[str, str]) -> Setting
         dotted = ".".join(str(part) for part in first["loc"][:2])
         origin = origins.get(dotted, "default")
         # The value itself stays out of the message: it may be a secret.
-        raise SettingsError(f"setting {dotted} ({origin}; {variable(dotted)}): {first['msg']}") from None
+        where = origin if variable(dotted) in origin else f"{origin}; {variable(dotted)}"
+        raise SettingsError(f"setting {dotted} ({where}): {first['msg']}") from None
 
 
 def shown(settings: Settings) -> dict[str, str]:
