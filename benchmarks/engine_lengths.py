@@ -1,6 +1,6 @@
 """Speed of the engine by the length of texts and by how many are asked about at a time, as a table and a picture.
 
-    python benchmarks/engine_lengths.py --out docs/engine-lengths.svg
+    python benchmarks/engine_lengths.py --out docs/engine-lengths.png
 
 Each cell is the best of three runs over texts of one length, none like another.
 """
@@ -31,7 +31,7 @@ def of_length(words: list[str], tokens: int, count: int, chance: random.Random) 
 def main() -> None:
     """Run it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, help="picture (svg, png or pdf)")
+    parser.add_argument("--out", type=Path, help="picture (png, svg or pdf)")
     parser.add_argument("--model", choices=["full", "fast"], default="full")
     told = parser.parse_args()
     settings = load(overrides={"engine.model": told.model, "engine.cache": "0"}).settings
@@ -84,7 +84,7 @@ def draw(rates: dict[int, list[float]], out: Path) -> None:
     axes.legend(title="texts", fontsize=8, title_fontsize=8)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
-    figure.savefig(out, metadata={"Date": None} if out.suffix == ".svg" else None)
+    figure.savefig(out, dpi=130)
 
 
 if __name__ == "__main__":

@@ -24,10 +24,9 @@ from monitor.understand.encoders import load_encoder, load_tokenizer
 from monitor.understand.normalise import normalise
 from training import processes
 from training.narrowing import narrow
-from training.order import Order
 from training.placing import placed
 from training.recipe import Recipe
-from training.selfteaching import trainer
+from training.selfteaching import teach
 
 log = logging.getLogger(__name__)
 MAP = "map.safetensors"
@@ -45,8 +44,6 @@ def imitate(recipe: Recipe, large: Path, texts: Sequence[str], workplace: Path) 
         InputError: there is no text, or the large encoder cannot be made smaller like this.
     """
     from transformers.trainer_utils import set_seed
-
-    from training.checkpoints import last_complete
 
     plan, out = recipe.student, workplace / "student"
     if (out / MAP).is_file():
@@ -66,27 +63,8 @@ def imitate(recipe: Recipe, large: Path, texts: Sequence[str], workplace: Path) 
     told = json.loads((start / "kept.json").read_text(encoding="utf-8"))
     model = Imitation(load_encoder(start), load_encoder(large), told["layers"], load_file(start / MAP)["weight"])
     rows = Plain(texts, large, plan.max_tokens)
-    checkpoints = workplace / "imitation"
-    order = Order(rows.lengths, plan.batch * processes.count(), recipe.schedule.seed)
-    steps = max(1, round(len(rows) / (plan.batch * processes.count()) * plan.epochs))
-    log.info("%s: the student imitates on %d texts, %d steps", recipe.name, len(rows), steps)
-    with processes.in_turn():
-        last = last_complete(checkpoints)
-    run = trainer(
-        recipe,
-        model,
-        rows,
-        _Padded(int(model.small.config.pad_token_id or 0)),  # type: ignore[union-attr, arg-type]
-        order,
-        checkpoints,
-        workplace / "tensorboard" / "imitation",
-        num_train_epochs=plan.epochs,
-        per_device_train_batch_size=plan.batch,
-        learning_rate=plan.rate,
-        lr_scheduler_type="cosine",
-        save_steps=max(1, steps // 10),
-    )
-    run.train(resume_from_checkpoint=str(last) if last else None)
+    pad = int(model.small.config.pad_token_id or 0)  # type: ignore[union-attr, arg-type]
+    checkpoints = teach(recipe, plan, model, rows, _Padded(pad), workplace, "imitation", lr_scheduler_type="cosine")
     with processes.in_turn():
         if not (out / MAP).is_file():
             with placed(out) as part:

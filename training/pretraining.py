@@ -21,9 +21,8 @@ from monitor.errors import InputError
 from monitor.understand.encoders import load_encoder, load_tokenizer
 from training import processes
 from training.masking import IGNORED, Masked, Padded, mask_of
-from training.order import Order
 from training.recipe import Recipe
-from training.selfteaching import trainer
+from training.selfteaching import teach
 from training.tuning import check
 
 if TYPE_CHECKING:
@@ -44,8 +43,6 @@ def pretrain(recipe: Recipe, folder: Path, texts: Sequence[str], workplace: Path
     """
     from transformers.trainer_utils import set_seed
 
-    from training.checkpoints import last_complete
-
     plan, schedule, out = recipe.pretrain, recipe.schedule, workplace / "pretrained"
     done = out / "complete"
     if done.is_file():
@@ -58,27 +55,10 @@ def pretrain(recipe: Recipe, folder: Path, texts: Sequence[str], workplace: Path
     encoder = load_encoder(folder)
     check(recipe, encoder)
     rows = Masked(texts, tokenizer, plan.max_tokens, mask_of(tokenizer, folder), plan.mask, schedule.seed)
-    checkpoints = workplace / "pretraining"
-    order = Order(rows.lengths, plan.batch * processes.count(), schedule.seed)
     model = Guesser(encoder)
-    steps = max(1, round(len(rows) / (plan.batch * processes.count()) * plan.epochs))
-    log.info("%s: pre-training on %d texts, %d steps", recipe.name, len(rows), steps)
-    with processes.in_turn():
-        last = last_complete(checkpoints)
-    run = trainer(
-        recipe,
-        model,
-        rows,
-        Padded(model.pad),
-        order,
-        checkpoints,
-        workplace / "tensorboard" / "pretraining",
-        num_train_epochs=plan.epochs,
-        per_device_train_batch_size=plan.batch,
-        learning_rate=plan.rate,
-        save_steps=max(1, min(steps, plan.save_every or steps // 10)),
+    checkpoints = teach(
+        recipe, plan, model, rows, Padded(model.pad), workplace, "pretraining", save_every=plan.save_every
     )
-    run.train(resume_from_checkpoint=str(last) if last else None)
     with processes.in_turn():
         if not done.is_file():
             _write(encoder, tokenizer, folder, out)

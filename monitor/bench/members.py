@@ -22,11 +22,11 @@ from monitor.sources.produce import produce
 from monitor.store.database import Database
 
 WARM = 50
-"""Messages that go before the clock runs: each process makes its kernels with them."""
+"""Messages that go before the clock runs, to see that all are at work."""
 _PATIENCE = 180.0
 _SILENCE = 5.0
 """Seconds without a commit after which no more come: the feed names some documents twice."""
-_READING = re.compile(r"reading (.*)")
+_READING = re.compile(r"(?<!no longer )reading (.*)")
 
 
 def measure(

@@ -24,7 +24,8 @@ from monitor.understand.network import Network
 from monitor.understand.runtimes.accelerated import AcceleratedBackend, Device
 from monitor.understand.runtimes.conversion import converted, in_eight_bits
 from monitor.understand.runtimes.encoder import Backend
-from monitor.understand.runtimes.openvino import TOKENS, OpenVinoBackend, laid, tokens_each
+from monitor.understand.runtimes.laying import laid
+from monitor.understand.runtimes.openvino import TOKENS, OpenVinoBackend, tokens_each
 from monitor.understand.runtimes.pytorch import TorchBackend, padding, read_network
 from monitor.understand.runtimes.rounds import SHORT, alike, packed
 from tests.unit.models import make_bundle, make_encoder, make_prompted_bundle

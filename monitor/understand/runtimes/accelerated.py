@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from monitor.understand.network import Network
+from monitor.understand.runtimes.laying import fill
 from monitor.understand.runtimes.packed import PackedEncoder
 from monitor.understand.runtimes.rounds import SHORT, packed
 
@@ -197,19 +198,3 @@ class Device:
             with torch.cuda.graph(graph, capture_error_mode="thread_local"):
                 states = self._encoder(*self._inputs, self._longest)
         return graph, states
-
-
-def fill(
-    ids: NDArray[np.int64],
-    positions: NDArray[np.int64],
-    bounds: NDArray[np.int32],
-    windows: Sequence[tuple[int, ...]],
-) -> None:
-    """Lay windows end to end into the buffers of a pass; what is left belongs to no window."""
-    lengths = np.fromiter(map(len, windows), np.int32, len(windows))
-    ends = np.cumsum(lengths)
-    bounds[0], bounds[1 : len(windows) + 1], bounds[len(windows) + 1 :] = 0, ends, ends[-1]
-    used = int(ends[-1])
-    ids[:used] = np.concatenate([np.array(window) for window in windows])
-    positions[:used] = np.arange(used) - np.repeat(ends - lengths, lengths)
-    ids[used:], positions[used:] = 0, 0

@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from monitor.understand.network import Network
 from monitor.understand.prompts import Prefixed, Prompted
-from monitor.understand.runtimes.openvino import laid
+from monitor.understand.runtimes.laying import laid
 from monitor.understand.runtimes.packed import PackedEncoder
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class _Packed(nn.Module):
         self.encoder = PackedEncoder(network)
 
     def forward(self, ids: Tensor, positions: Tensor, slots: Tensor, real: Tensor, places: Tensor) -> Tensor:
-        """Pooled states (windows, hidden). The arguments: `openvino.laid`."""
+        """Pooled states (windows, hidden). The arguments: `laying.laid`."""
         bias = (real - 1)[:, None, None] * _FAR
         rows, length = slots.shape
 
@@ -82,7 +82,7 @@ class _Packed(nn.Module):
 def converted(network: Network) -> Model:
     """The graph of a network in float32 on the CPU; it goes on working.
 
-    One that is laid out as BERT reads windows of all lengths at a time (inputs: `openvino.laid`), another reads
+    One that is laid out as BERT reads windows of all lengths at a time (inputs: `laying.laid`), another reads
     windows of one length (one input, (windows, length)).
 
     Raises:

@@ -119,14 +119,17 @@ class Hasher:
         """(texts, buckets) with 1 + ln(count) where an n-gram falls."""
         from scipy.sparse import csr_matrix, vstack
 
-        parts = []
-        for some in some_at_a_time([fold(text) for text in texts]):
-            row, bucket, often = counts(some, self._low, self._high, self.buckets)
-            ends = np.searchsorted(row, np.arange(len(some) + 1))
-            parts.append(csr_matrix((1.0 + np.log(often), bucket, ends), shape=(len(some), self.buckets)))
-        if len(parts) == 1:
-            return parts[0]
+        parts = list(self.parts(texts))
         return vstack(parts, "csr") if parts else csr_matrix((0, self.buckets))
+
+    def parts(self, texts: Sequence[str]) -> Iterator[csr_matrix]:
+        """The same in parts of some texts, which together take little memory while they are hashed."""
+        from scipy.sparse import csr_matrix
+
+        for some in some_at_a_time(texts):
+            row, bucket, often = counts([fold(text) for text in some], self._low, self._high, self.buckets)
+            ends = np.searchsorted(row, np.arange(len(some) + 1))
+            yield csr_matrix((1.0 + np.log(often), bucket, ends), shape=(len(some), self.buckets))
 
 
 def weighted(rows: csr_matrix, idf: NDArray[np.float64]) -> csr_matrix:
@@ -190,10 +193,10 @@ class NgramRuntime:
         """Logits of each text, one window each, read as far as MAX_CHARS."""
         found = np.empty((len(texts), len(self._bias)), np.float32)
         done = 0
-        for some in some_at_a_time(texts):
-            rows = weighted(self._hasher.counts(some), self._idf)
-            found[done : done + len(some)] = np.asarray(rows @ self._weight) + self._bias
-            done += len(some)
+        for part in self._hasher.parts(texts):
+            rows = weighted(part, self._idf)
+            found[done : done + rows.shape[0]] = np.asarray(rows @ self._weight) + self._bias
+            done += rows.shape[0]
         cut = frozenset(index for index, text in enumerate(texts) if is_cut(text))
         return Logits(found[:, :3], found[:, 3:], np.arange(len(texts)), np.ones(len(texts)), cut)
 

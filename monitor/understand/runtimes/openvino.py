@@ -21,13 +21,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.cores import cores
+from monitor.understand.runtimes.laying import laid
 from monitor.understand.runtimes.rounds import alike, packed
 
 TOKENS = 512
 """Tokens of a pass at most, unless one window has more: more is not faster, and shares the work less evenly."""
-_STEP, _SLOTS = 64, 16
-"""The tokens of a pass and the slots of a row in attention are filled up to a multiple of these: fewer shapes, and what
-stands in a row is added up in the same order whatever its length."""
+_STEP, _SMALL = 64, 16
+"""The tokens of a pass are filled up to a multiple of the first, a small one's of the second: few shapes."""
 _ALIKE = 4
 """A slot costs about a sixth of a token: a window a quarter as long as its row brings more than the row costs, one a
 tenth as long does not."""
@@ -99,7 +99,7 @@ class OpenVinoBackend:
             request = self._own.request = self._compiled.create_infer_request()
         if self._packed:
             count = sum(map(len, windows))
-            step = _STEP if count > _STEP else _SLOTS
+            step = _STEP if count > _STEP else _SMALL
             inputs = laid(windows, -(-count // step) * step)
         else:
             inputs = [np.array(windows, np.int64)]
@@ -111,24 +111,3 @@ def tokens_each(count: int, threads: int) -> int:
     """Tokens of each pass where there are so many in all: as even a share for each thread as may be, TOKENS at most."""
     passes = -(-count // (TOKENS * threads)) * threads
     return min(TOKENS, -(-count // (max(1, passes) * _STEP)) * _STEP)
-
-
-def laid(windows: Sequence[tuple[int, ...]], tokens: int) -> list[NDArray[Any]]:
-    """The inputs of a pass over windows laid end to end, filled up with tokens that belong to none.
-
-    Returns:
-        ids, positions: int64 (tokens,); where each token stands in its window, from 0.
-        slots: int64 (windows, length), the token in each slot of each window's row; any in those that are left.
-        real: float32 (windows, length), 1 for the slots of its tokens, 0 for those that are left.
-        places: int64 (tokens,), the slot of each token, counted through all rows; any for those that belong to none.
-    """
-    lengths = np.fromiter(map(len, windows), np.int64, len(windows))
-    ends = np.cumsum(lengths)
-    begins, used = ends - lengths, int(ends[-1])
-    ids, positions, places = (np.zeros(tokens, np.int64) for _ in range(3))
-    ids[:used] = np.concatenate([np.array(window) for window in windows])
-    positions[:used] = np.arange(used) - np.repeat(begins, lengths)
-    slot = np.arange(-(-int(lengths.max()) // _SLOTS) * _SLOTS)
-    real = slot < lengths[:, None]
-    places[:used] = np.flatnonzero(real)
-    return [ids, positions, np.where(real, begins[:, None] + slot, 0), real.astype(np.float32), places]
