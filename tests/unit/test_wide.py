@@ -13,7 +13,7 @@ from monitor.understand.bundle import load_bundle
 from monitor.understand.explain import Explainer
 from monitor.understand.manifest import Ngrams, read_manifest
 from monitor.understand.runtimes.encoder import EncoderRuntime
-from monitor.understand.runtimes.ngrams import Hasher, weighted
+from monitor.understand.runtimes.ngrams import MAX_CHARS, Hasher, weighted
 from monitor.understand.runtimes.wide import WideRuntime, read_heads, with_blank_topic
 from monitor.understand.topics import load_taxonomy
 from tests.unit.models import TOPICS, make_bundle, make_encoder, make_wide_bundle
@@ -165,3 +165,16 @@ def test_text_whose_ngrams_nobody_knows_gets_the_bias_alone() -> None:
     assert np.isfinite(found).all()
     assert not found[0].any() and not found[1].any()
     assert np.linalg.norm(found[2]) == pytest.approx(1.0)
+
+
+def test_heads_read_a_text_alike_alone_and_among_more_than_are_hashed_at_a_time(folder: Path) -> None:
+    heads = read_heads(folder, read_manifest(folder))
+    said = [f"{word} {number}" for number in range(2_000) for word in ("bank", "loss", "oil")]
+    texts = ["", *(" ".join(said[begin : begin + 150]) for begin in range(60)), " ".join(said), "", "利润 up"]
+    together = heads.logits(texts)
+    assert sum(map(len, texts)) > 3 * MAX_CHARS
+    for row, text in enumerate(texts):
+        alone = heads.logits([text])
+        assert together.sentiment[row].tobytes() == alone.sentiment[0].tobytes()
+        assert together.topics[row].tobytes() == alone.topics[0].tobytes()
+    assert together.cut == {61}
