@@ -26,7 +26,7 @@ WARM = 50
 _PATIENCE = 180.0
 _SILENCE = 5.0
 """Seconds without a commit after which no more come: the feed names some documents twice."""
-_READING = re.compile(r"(?<!no longer )reading (.*)")
+_CHANGE = re.compile(r"monitor\.sources\.kafka: (no longer )?reading (.*)")
 
 
 def measure(
@@ -96,9 +96,17 @@ class _Member:
 
 
 def _shared(members: Sequence[_Member], partitions: int) -> bool:
-    """Whether the partitions are shared out evenly, by what each said last of what it reads."""
-    said = [_READING.findall(member.words) for member in members]
-    return all(each and each[-1].count("[") == partitions // len(members) for each in said)
+    """Whether the partitions are shared out evenly, by what the members have said."""
+    return all(len(held(member.words)) == partitions // len(members) for member in members)
+
+
+def held(words: str) -> set[str]:
+    """The partitions that a consumer reads, by its log: each line names only those that came or went."""
+    now: set[str] = set()
+    for gone, names in _CHANGE.findall(words):
+        change = set(names.split(", "))
+        now = now - change if gone else now | change
+    return now
 
 
 def _settled(database: Database) -> int:
@@ -120,8 +128,9 @@ def _until(reached: Callable[[], bool], members: Sequence[_Member]) -> None:
     deadline = time.monotonic() + _PATIENCE
     while not reached():
         for member in members:
-            ended = member.process.poll()
-            if ended is not None or time.monotonic() > deadline:
-                why = "did not get through" if ended is None else f"ended with status {ended}"
-                raise BrokerError(f"a consumer {why}: {member.words[-300:].strip()}")
+            if (status := member.process.poll()) is not None:
+                raise BrokerError(f"a consumer ended with status {status}: {member.words[-300:].strip()}")
+        if time.monotonic() > deadline:
+            said = "\n".join(member.words[-300:].strip() for member in members)
+            raise BrokerError(f"{len(members)} consumers did not get through in {_PATIENCE:.0f} s; they said\n{said}")
         time.sleep(0.05)
