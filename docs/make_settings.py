@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from monitor.settings import Section, Settings, shown, variable
+from monitor.settings import Section, Settings, variable
+from monitor.shown import shown
 
 PAGE = Path(__file__).with_name("settings.md")
 HEAD = """\

@@ -31,8 +31,6 @@ from monitor.understand.reader import Reader
 
 log = logging.getLogger(__name__)
 POLL = 0.2  # seconds one poll waits at most: also the longest a signal waits to be heard
-DELAYS = 10_000
-"""Messages of which it is remembered how long they took."""
 REPORT = 2.0  # seconds between notes that partitions were read to their end, and commits for lag tools
 
 
@@ -45,10 +43,11 @@ class Consumer:
         newest: gives the reader for the next batch; it is asked before each one.
         until_end: read what is there now, close the partitions and return, instead of waiting for more.
         on_batch: called after each committed batch, from the working thread.
+        on_commit: called after that with the seconds from the poll that brought a message to the commit that stored
+            it, for each message of the batch.
 
     Attributes:
         total: what was written so far.
-        delays: seconds from the poll that brought a message to the commit that stored it, of the last DELAYS.
     """
 
     def __init__(
@@ -59,6 +58,7 @@ class Consumer:
         *,
         until_end: bool = False,
         on_batch: Callable[[Written], None] = lambda _: None,
+        on_commit: Callable[[Sequence[float]], None] = lambda _: None,
     ) -> None:
         self._settings = settings
         self._database = database
@@ -66,6 +66,7 @@ class Consumer:
         self._group = settings.kafka.group
         self._until_end = until_end
         self._on_batch = on_batch
+        self._on_commit = on_commit
         self._writer = Writer(database, self._group, settings.detection.lateness)
         self._stop = threading.Event()
         self._written_off = threading.Event()  # nobody takes understood batches any more
@@ -83,7 +84,11 @@ class Consumer:
         self._paused = False
         self._registered: set[Partition] = set()
         self.total = Written()
-        self.delays: deque[float] = deque(maxlen=DELAYS)
+
+    @property
+    def waiting(self) -> int:
+        """Messages read ahead that no batch has taken yet."""
+        return len(self._buffer)
 
     def stop(self) -> None:
         """Ask to finish the batch in hand and leave. May be called from a signal handler."""
@@ -273,8 +278,9 @@ class Consumer:
                 now = time.monotonic()
                 with self._changed:
                     self._in_hand.pop(0)
-                    self.delays.extend(now - came for came in self._polled.popleft())
+                    polled = self._polled.popleft()
                     self._changed.notify_all()
+                self._on_commit([now - came for came in polled])
         finally:
             self._written_off.set()
 

@@ -40,7 +40,8 @@ CONFIG_VARIABLE = "BELLWETHER_CONFIG"
 FOREIGN = {CONFIG_VARIABLE, "BELLWETHER_TEST_BOOTSTRAP", "BELLWETHER_TEST_DATABASE"}
 
 
-_UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
+UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
+"""Seconds in each unit that a duration may be written in."""
 
 
 def _duration(value: Any) -> Any:
@@ -49,7 +50,7 @@ def _duration(value: Any) -> Any:
         found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?\s*", value)
         if not found:
             raise ValueError(f"{value!r} is no duration; write 200ms, 90s, 5m, 4h or 2d")
-        return timedelta(seconds=float(found[1]) * _UNITS[found[2] or "s"])
+        return timedelta(seconds=float(found[1]) * UNITS[found[2] or "s"])
     return value
 
 
@@ -248,6 +249,13 @@ class DashboardSettings(Section):
     threads: int = Field(8, ge=1, le=128, description="requests served at once")
 
 
+class MetricsSettings(Section):
+    """A consumer's figures for Prometheus, over HTTP (docs/operations.md)."""
+
+    host: str = Field("127.0.0.1", description="address to listen on; there is no login, so keep it from the public")
+    port: int = Field(0, ge=0, le=65535, description="port; 0: none. `up` gives each consumer one, counting from here")
+
+
 class RetentionSettings(Section):
     """How long the record is kept, by event time."""
 
@@ -271,6 +279,7 @@ class Settings(BaseModel):
     smtp: SmtpSettings = SmtpSettings()
     webhook: WebhookSettings = WebhookSettings()
     dashboard: DashboardSettings = DashboardSettings()
+    metrics: MetricsSettings = MetricsSettings()
     retention: RetentionSettings = RetentionSettings()
 
 
@@ -383,51 +392,3 @@ def _validated(values: Mapping[str, Any], origins: Mapping[str, str]) -> Setting
         # The value itself stays out of the message: it may be a secret.
         where = origin if variable(dotted) in origin else f"{origin}; {variable(dotted)}"
         raise SettingsError(f"setting {dotted} ({where}): {first['msg']}") from None
-
-
-def shown(settings: Settings) -> dict[str, str]:
-    """Every setting's effective value as text, secrets masked."""
-    found = {}
-    for section, model in settings:
-        for name, info in type(model).model_fields.items():
-            value = getattr(model, name)
-            found[f"{section}.{info.alias or name}"] = "" if value is None or value == [] else _text(value)
-    return found
-
-
-def _text(value: Any) -> str:
-    """A value as it could be written in the file."""
-    if isinstance(value, SecretStr):
-        return masked(value.get_secret_value())
-    if isinstance(value, list):
-        return ", ".join(masked(item) if "://" in str(item) else str(item) for item in value)
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, timedelta):
-        return _spelled(value)
-    if isinstance(value, datetime):
-        return value.isoformat().replace("+00:00", "Z")
-    return str(value)
-
-
-def _spelled(duration: timedelta) -> str:
-    """A duration in the largest unit that says it in a whole number.
-
-    >>> _spelled(timedelta(minutes=90)), _spelled(timedelta(hours=4)), _spelled(timedelta(milliseconds=200))
-    ('90m', '4h', '200ms')
-    """
-    for unit, seconds in reversed(_UNITS.items()):
-        number = duration / timedelta(seconds=seconds)
-        if number == int(number):
-            return f"{int(number)}{unit}"
-    return f"{duration.total_seconds()}s"
-
-
-def masked(secret: str) -> str:
-    """A secret as it may be shown: a URL keeps all but its password and its query, anything else shows nothing."""
-    found = re.fullmatch(r"([a-z0-9+]+://)(?:([^:@/]*)(:.*)?@)?([^@?]*)(\?.*)?", secret, re.IGNORECASE | re.DOTALL)
-    if not found:
-        return "***"
-    scheme, user, password, place, query = found.groups()
-    login = "" if user is None else f"{user}{':***' if password else ''}@"
-    return f"{scheme}{login}{place}{'?***' if query else ''}"

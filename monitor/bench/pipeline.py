@@ -179,24 +179,25 @@ def _trickle(settings: Settings, reader: Reader, feed: Path, rate: float, second
     count = round(rate * seconds)
     with _of_its_own(settings) as (own, topic, database):
         produce((feed,), own, topic=topic, partitions=2, limit=WARM)
-        consumer = Consumer(own, database, lambda: reader)
+        delays: list[float] = []
+        consumer = Consumer(own, database, lambda: reader, on_commit=delays.extend)
         thread = threading.Thread(target=consumer.run)
         thread.start()
         try:
-            _until(lambda: len(consumer.delays) >= WARM)
+            _until(lambda: len(delays) >= WARM)
             # The same messages come again: they are new to nobody, so take another stretch of the feed.
             produce((feed,), own, topic=topic, rate=rate, limit=WARM + count)
-            _until(lambda: len(consumer.delays) >= 2 * WARM + count)
-            delays = sorted(list(consumer.delays)[-count:])
+            _until(lambda: len(delays) >= 2 * WARM + count)
+            ordered = sorted(delays[-count:])
         finally:
             consumer.stop()
             thread.join()
     return {
         "rate": rate,
         "messages": count,
-        "median": delays[count // 2],
-        "p99": delays[-1 - count // 100],
-        "most": delays[-1],
+        "median": ordered[count // 2],
+        "p99": ordered[-1 - count // 100],
+        "most": ordered[-1],
     }
 
 

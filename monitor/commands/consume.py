@@ -6,6 +6,7 @@ import logging
 import signal
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 
@@ -20,20 +21,24 @@ from monitor.understand.lineup import Lineup
 
 log = logging.getLogger(__name__)
 PROGRESS = 10.0  # seconds between lines of progress
+DELAYS = 10_000  # messages of which those lines tell how long they took
 
 
 @click.command()
 @click.option("--until-end", is_flag=True, help="Read what is there now, then close every minute and end.")
 @click.option("--name", help="Write to the replay of this name (made when it is not there) instead of the live record.")
-def consume(until_end: bool, name: str | None) -> None:
+@click.option("--metrics-port", type=click.IntRange(0, 65535), help="Instead of metrics.port; 0: none.")
+def consume(until_end: bool, name: str | None, metrics_port: int | None) -> None:
     """Read documents from Kafka, score and store them.
 
     Start as many as you like with the same settings: they share the partitions. SIGTERM and Ctrl-C finish the
     batch in hand; after any other end nothing is lost and nothing is counted twice.
 
     The champions of the registry read (see `bellwether models`); another champion takes over while this runs.
+
+    With `metrics.port` it serves figures for Prometheus: messages, delays, the score cache, its memory.
     """
-    settings = load().settings
+    settings = load(overrides={} if metrics_port is None else {"metrics.port": str(metrics_port)}).settings
     with ExitStack() as stack:
         database = stack.enter_context(closing(open_record(settings, name, make=name is not None)))
         registry = stack.enter_context(registry_of(settings, database))
@@ -45,10 +50,25 @@ def consume(until_end: bool, name: str | None) -> None:
 
         reloader = Reloader(settings, registry, Reader(settings.engine, lineup), active)
         from monitor.consumer import Consumer
+        from monitor.metrics import ConsumerMetrics, served
 
         settings = in_group(settings, name)
-        progress = Progress(lambda: vitals(list(consumer.delays), reloader.newest().engine.remembered))
-        consumer = Consumer(settings, database, reloader.newest, until_end=until_end, on_batch=progress.add)
+        delays: deque[float] = deque(maxlen=DELAYS)
+        progress = Progress(lambda: vitals(list(delays), reloader.newest().engine.remembered))
+
+        def committed(seconds: Sequence[float]) -> None:
+            delays.extend(seconds)
+            metrics.committed(seconds)
+
+        consumer = Consumer(
+            settings, database, reloader.newest, until_end=until_end, on_batch=progress.add, on_commit=committed
+        )
+        metrics = ConsumerMetrics(
+            total=lambda: consumer.total,
+            waiting=lambda: consumer.waiting,
+            models=lambda: reloader.newest().engine.models,
+            lookups=lambda: reloader.newest().engine.lookups,
+        )
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: consumer.stop())
         log.info(
@@ -59,7 +79,7 @@ def consume(until_end: bool, name: str | None) -> None:
             database.where,
             database.schema,
         )
-        with progress, reloader:
+        with served(settings.metrics, metrics.registry), progress, reloader:
             consumer.run()
         log.info("ended: %s", progress.summary())
 

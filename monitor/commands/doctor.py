@@ -14,7 +14,8 @@ from typing import Literal
 import click
 
 from monitor.errors import BellwetherError, BrokerError, DatabaseUnavailable
-from monitor.settings import Loaded, Settings, keys, load, shown, variable
+from monitor.settings import Loaded, Settings, keys, load, variable
+from monitor.shown import shown
 
 OLDEST_POSTGRES = 14
 LITTLE_DISK = 2 * 1024**3  # bytes free in the data folder below which we warn

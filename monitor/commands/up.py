@@ -32,7 +32,7 @@ def up(consumers: int, no_dashboard: bool) -> None:
     migrate.upgrade(database)
     # The connections are given back; an embedded server goes on for as long as this process lives.
     database.close()
-    tasks = _tasks(consumers, dashboard=not no_dashboard)
+    tasks = _tasks(consumers, settings.metrics.port, dashboard=not no_dashboard)
     log = _Log([task.name for task in tasks])
     log.write("", f"the record: {database.where}, schema {database.schema}")
     try:
@@ -41,12 +41,15 @@ def up(consumers: int, no_dashboard: bool) -> None:
         _take_over(settings, database)
 
 
-def _tasks(consumers: int, *, dashboard: bool) -> list[Task]:
+def _tasks(consumers: int, metrics_port: int, *, dashboard: bool) -> list[Task]:
     level = logging.getLogger().getEffectiveLevel()
     flags = ["-v"] if level <= logging.DEBUG else ["-q"] if level >= logging.WARNING else []
     command = [sys.executable, "-u", "-m", "monitor.cli", *flags]
     names = ["consume"] if consumers == 1 else [f"consume-{number}" for number in range(1, consumers + 1)]
-    tasks = [Task(name, [*command, "consume"]) for name in names]
+    tasks = [
+        Task(name, [*command, "consume", *(("--metrics-port", str(metrics_port + number)) if metrics_port else ())])
+        for number, name in enumerate(names)
+    ]
     tasks.append(Task("schedule", [*command, "schedule"]))
     if dashboard:
         tasks.append(Task("dashboard", [*command, "dashboard"]))

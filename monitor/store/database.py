@@ -15,7 +15,8 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 
 from monitor.errors import DatabaseUnavailable, SettingsError
-from monitor.settings import Settings, masked
+from monitor.settings import Settings
+from monitor.shown import masked
 from monitor.store.embedded import EmbeddedPostgres
 
 log = logging.getLogger(__name__)

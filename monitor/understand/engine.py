@@ -88,11 +88,19 @@ class Engine:
         return frozenset(language for language, loaded in self._bundles.items() if loaded.manifest.toward)
 
     @property
+    def lookups(self) -> Mapping[str, tuple[int, int]]:
+        """name@version of each bundle with a score cache → texts it was asked about, and those it remembered."""
+        return {
+            loaded.manifest.model: (loaded.runtime.asked, loaded.runtime.found)
+            for loaded in self._bundles.values()
+            if isinstance(loaded.runtime, CachedRuntime)
+        }
+
+    @property
     def remembered(self) -> tuple[int, int]:
         """How many texts the loaded bundles were asked about, and of how many they remembered the answer."""
-        caches = {id(loaded.runtime): loaded.runtime for loaded in self._bundles.values()}
-        held = [cache for cache in caches.values() if isinstance(cache, CachedRuntime)]
-        return sum(cache.asked for cache in held), sum(cache.found for cache in held)
+        asked, found = zip((0, 0), *self.lookups.values(), strict=True)
+        return sum(asked), sum(found)
 
     def score(
         self, texts: Sequence[str], langs: Sequence[str], aimed: Sequence[Sequence[str]] | None = None

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from monitor.errors import SettingsError
-from monitor.settings import Settings, keys, load, masked, shown, variable
+from monitor.settings import Settings, keys, load, variable
+from monitor.shown import masked, shown
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
