@@ -24,6 +24,7 @@ from kafka.net.sasl.oauth import AbstractTokenProvider
 
 from monitor.errors import BrokerError, SettingsError
 from monitor.settings import KafkaSettings
+from monitor.sources.last_words import keep_last_words
 
 Partition = tuple[str, int]
 """Topic and partition number."""
@@ -116,6 +117,7 @@ def connected(make: Callable[..., Client], settings: KafkaSettings, **more: Any)
     def network(**options: Any) -> KafkaNetClient:
         client = KafkaNetClient(**options)
         begun.append(client)
+        keep_last_words(client._manager)
         connection_to = client._manager.get_connection
 
         def watched(*arguments: Any, **named: Any) -> Any:
@@ -131,7 +133,7 @@ def connected(make: Callable[..., Client], settings: KafkaSettings, **more: Any)
     except (KafkaError, OSError, ValueError) as error:
         for client in begun:
             client.close()
-        # After a refused login the broker, to slow down guessing, often just hangs up.
+        # After a refused login the client tries again, and the last attempt may have been cut short.
         cause = next((failure for failure in failures if refused(failure)), failures[-1] if failures else None)
         raise translated(error, settings, cause) from None
 
