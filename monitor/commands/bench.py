@@ -103,7 +103,7 @@ def engine(
     speed, the share of this machine's measured matrix peak, peak memory, start-up time, and how far the answers lie
     from float32's. Libraries that are missing are left out (pip install 'bellwether[bench]' brings them).
 
-    It takes about five minutes on two cores.
+    It takes about a quarter of an hour on two cores.
 
     \b
     Examples:
