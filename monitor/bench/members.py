@@ -65,7 +65,8 @@ def measure(
 @contextmanager
 def _member(topic: str, name: str) -> Iterator[_Member]:
     with tempfile.TemporaryFile() as log:
-        own = {variable("kafka.topics"): topic, variable("engine.cache"): "0"}
+        # They cannot all listen on one port.
+        own = {variable("kafka.topics"): topic, variable("engine.cache"): "0", variable("metrics.port"): "0"}
         process = subprocess.Popen(  # noqa: S603 - our own interpreter and command
             [sys.executable, "-m", "monitor.cli", "consume", "--name", name],
             env=os.environ | own,
@@ -93,6 +94,11 @@ class _Member:
     def words(self) -> str:
         """What it has said."""
         return os.pread(self.log.fileno(), 1 << 20, 0).decode("utf-8", "replace")
+
+    @property
+    def last_words(self) -> str:
+        """The end of it, on one line."""
+        return " ".join(self.words[-300:].split())
 
 
 def _shared(members: Sequence[_Member], partitions: int) -> bool:
@@ -129,8 +135,8 @@ def _until(reached: Callable[[], bool], members: Sequence[_Member]) -> None:
     while not reached():
         for member in members:
             if (status := member.process.poll()) is not None:
-                raise BrokerError(f"a consumer ended with status {status}: {member.words[-300:].strip()}")
+                raise BrokerError(f"a consumer ended with status {status}: {member.last_words}")
         if time.monotonic() > deadline:
-            said = "\n".join(member.words[-300:].strip() for member in members)
-            raise BrokerError(f"{len(members)} consumers did not get through in {_PATIENCE:.0f} s; they said\n{said}")
+            said = " | ".join(member.last_words for member in members)
+            raise BrokerError(f"{len(members)} consumers did not get through in {_PATIENCE:.0f} s; they said: {said}")
         time.sleep(0.05)

@@ -11,6 +11,7 @@ from monitor.records import names
 from monitor.settings import load
 from monitor.store.database import Database
 from tests.acceptance.processes import environment, ok
+from tests.broker import free_port
 
 
 @pytest.mark.kafka
@@ -23,6 +24,7 @@ def test_pipeline_is_measured_beside_the_engine(kafka_bootstrap: str, tmp_path: 
         batch_documents="40",
         engine_device="cpu",
         engine_model="fast",
+        metrics_port=str(free_port()),  # which several consumers cannot share
     )
     ok(["migrate"], env)
     told = ["--documents", "400", "--rounds", "2", "--rate", "20", "--seconds", "3", "--json"]
