@@ -74,8 +74,12 @@ def page(browser: Browser) -> Iterator[Page]:
 
 
 @pytest.fixture
-def serve(tmp_path: Path, postgres_folder: Path) -> Iterator[Serve]:
-    """Start `bellwether dashboard` on a record; answers its address. Keyword arguments are variables."""
+def serve(tmp_path: Path, postgres_folder: Path, database: Database) -> Iterator[Serve]:
+    """Start `bellwether dashboard` on a record; answers its address. Keyword arguments are variables.
+
+    The fixture `database` is asked for to be there longer: dashboards that still read tables while these are dropped
+    may end in a deadlock.
+    """
     watched = tmp_path / "watchlist.toml"
     watched.write_text(_WATCHED, encoding="utf-8")
     started: list[subprocess.Popen[str]] = []
