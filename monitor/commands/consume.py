@@ -54,15 +54,13 @@ def consume(until_end: bool, name: str | None, metrics_port: int | None) -> None
 
         settings = in_group(settings, name)
         delays: deque[float] = deque(maxlen=DELAYS)
-        progress = Progress(lambda: vitals(list(delays), reloader.newest().engine.remembered))
 
         def committed(seconds: Sequence[float]) -> None:
             delays.extend(seconds)
             metrics.committed(seconds)
 
-        consumer = Consumer(
-            settings, database, reloader.newest, until_end=until_end, on_batch=progress.add, on_commit=committed
-        )
+        consumer = Consumer(settings, database, reloader.newest, until_end=until_end, on_commit=committed)
+        progress = Progress(lambda: consumer.total, lambda: vitals(list(delays), reloader.newest().engine.remembered))
         metrics = ConsumerMetrics(
             total=lambda: consumer.total,
             waiting=lambda: consumer.waiting,
@@ -85,11 +83,11 @@ def consume(until_end: bool, name: str | None, metrics_port: int | None) -> None
 
 
 def _check(settings: Settings, lineup: Lineup) -> None:
-    from monitor.sources.kafka import check as check_broker
+    from monitor.sources.broker import bounds
     from monitor.understand.lineup import check as check_bundles
 
     check_bundles(settings.engine, lineup)
-    check_broker(settings)
+    bounds(settings.kafka)  # whether Kafka is reached and lets us in
 
 
 def vitals(delays: Sequence[float], remembered: tuple[int, int]) -> str:
@@ -110,25 +108,18 @@ def vitals(delays: Sequence[float], remembered: tuple[int, int]) -> str:
 
 
 class Progress:
-    """Counts what was written and says so every ten seconds in which there was something; `more` is added to that."""
+    """Says what was written, every ten seconds in which there was something; `more` is added to that."""
 
-    def __init__(self, more: Callable[[], str] = str) -> None:
+    def __init__(self, total: Callable[[], Written], more: Callable[[], str] = str) -> None:
+        self._total = total
         self._more = more
-        self._lock = threading.Lock()
-        self._total = Written()
         self._told = Written()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="progress", daemon=True)
 
-    def add(self, written: Written) -> None:
-        """Add a batch; called from any thread."""
-        with self._lock:
-            self._total += written
-
     def summary(self) -> str:
         """Everything so far, in one line."""
-        with self._lock:
-            total = self._total
+        total = self._total()
         cut = f", {total.cut:,} of them cut" if total.cut else ""
         return (
             f"{total.documents:,} documents ({total.scored:,} scored{cut}, {total.late:,} late), "
@@ -147,8 +138,7 @@ class Progress:
         last = time.monotonic()
         while not self._over.wait(PROGRESS):
             now = time.monotonic()
-            with self._lock:
-                total = self._total
+            total = self._total()
             came = total.documents + total.repeated + total.rejected
             before = self._told.documents + self._told.repeated + self._told.rejected
             if came > before:

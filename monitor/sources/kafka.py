@@ -24,7 +24,7 @@ from kafka.errors import CorruptRecordError, IllegalStateError, KafkaError, Retr
 
 from monitor.errors import BrokerError
 from monitor.settings import Settings
-from monitor.sources.broker import Partition, bounds, broker_errors, connected, log_bounds, refused, start, translated
+from monitor.sources.broker import Partition, broker_errors, connected, log_bounds, refused, start, translated
 from monitor.sources.event_time import HeaderReader
 from monitor.sources.reachability import Reachability
 from monitor.sources.rejoin import keep_joins
@@ -347,16 +347,6 @@ class KafkaSource:
         if missing - self._missing:
             log.warning("waiting for topic %s, which does not exist yet", ", ".join(sorted(missing)))
         self._missing = missing
-
-
-def check(settings: Settings) -> None:
-    """See that Kafka can be reached and lets us in; topics may still be missing.
-
-    Raises:
-        BrokerError: it is not reached within `kafka.timeout`, or refuses us.
-        SettingsError: the settings cannot be used.
-    """
-    bounds(settings.kafka)
 
 
 class _Listener(ConsumerRebalanceListener):

@@ -43,7 +43,8 @@ def test_every_contender_gives_the_answers_of_the_same_network(
         if name in missing:
             continue
         assert {which: len(each) for which, each in row["seconds"].items()} == {"cleaned": 2, "articles": 2}
-        assert row["start"] > 0.05 and row["memory"] > 50  # of a whole process
+        # Of a whole process, libraries and all: CTranslate2 by itself, with its graph there, was seen up in 0.18 s.
+        assert row["start"] > (0.05 if name == "ctranslate2-int8" else 0.2) and row["memory"] > 50
         if name in ("torch", "engine-torch"):
             continue
         mean, most, _ = row["differs"]["cleaned"]

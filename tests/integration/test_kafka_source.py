@@ -16,7 +16,7 @@ from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
 from monitor.errors import BrokerError, SettingsError
 from monitor.sources.broker import bounds, lag
 from monitor.sources.event_time import EVENT_TIME_HIGH
-from monitor.sources.kafka import KafkaSource, check
+from monitor.sources.kafka import KafkaSource
 from monitor.sources.produce import produce
 from tests.broker import PASSWORD, USER, Broker, free_port
 from tests.kafka.fixtures import create_topic
@@ -276,7 +276,7 @@ def test_broker_that_does_not_answer_is_one_clear_line_naming_the_setting(addres
     assert "kafka.bootstrap (BELLWETHER_KAFKA_BOOTSTRAP)" in str(caught.value)
     assert "\n" not in str(caught.value)
     with pytest.raises(BrokerError, match="did not answer within 2 s"):
-        check(settings)
+        bounds(settings.kafka)
 
 
 def test_address_that_is_none_is_a_settings_error():
@@ -330,7 +330,7 @@ def test_tls_and_login_are_used_and_a_refusal_names_the_settings(secure_broker: 
 )
 def test_security_settings_that_do_not_fit_are_named(keys: dict[str, str], words: str):
     with pytest.raises(SettingsError) as caught:
-        check(kafka_settings("127.0.0.1:9", "news", timeout=1, **keys))
+        bounds(kafka_settings("127.0.0.1:9", "news", timeout=1, **keys).kafka)
     assert words in str(caught.value)
 
 

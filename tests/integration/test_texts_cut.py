@@ -58,10 +58,10 @@ def written(settings: Settings, database: Database) -> Written:
 
 def test_cut_texts_are_counted_stored_and_reported(settings: Settings, database: Database, written: Written) -> None:
     assert written == Written(documents=3, scored=2, cut=1)
-    progress = Progress()
-    progress.add(Written(documents=1, scored=1))
+    total = Written(documents=1, scored=1)
+    progress = Progress(lambda: total)
     assert "cut" not in progress.summary()
-    progress.add(written)
+    total += written
     assert progress.summary().startswith("4 documents (3 scored, 1 of them cut, 0 late)")
     with database.transaction() as connection:
         stored = connection.execute(
