@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -100,3 +101,7 @@ def test_figures_of_all_consumers_are_what_the_record_holds(
     assert third.returncode == 1
     assert f"cannot listen on 127.0.0.1:{port}: Address already in use" in third.stderr.decode().splitlines()[-1]
     assert up.stop() == 0, up.output
+    # What each says at its end adds up to the same.
+    ended = re.findall(r"ended: (\d+) documents .*, (\d+) repeated, (\d+) rejected", up.output)
+    assert len(ended) == 2
+    assert [sum(map(int, each)) for each in zip(*ended, strict=True)] == [400, 30, 2]
